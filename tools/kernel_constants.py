@@ -22,14 +22,9 @@ def split(x):
     return hi, float(x - mpf(hi))
 
 
-def mills(t):
-    """Mills ratio (1 - Phi(t)) / phi(t)."""
-    return sqrt(PI / 2) * erfc(t / sqrt(2)) * exp(t * t / 2)
-
-
 def gelu_slope(t):
-    """Slope of GELU at -t, divided by phi(t)."""
-    return mills(t) - t
+    """Slope of GELU at -t, times 2 exp(t^2 / 2)."""
+    return erfc(t / sqrt(2)) * exp(t * t / 2) - sqrt(2 / PI) * t
 
 
 def tanh_argument(t):
@@ -102,7 +97,7 @@ def constants():
         for name, value in pairs.items():
             out[f"{name}_HI"], out[f"{name}_LO"] = split(value)
         out["LAMBERT_W"] = float(w)
-        out["SQRT_HALF_PI"] = float(sqrt(PI / 2))
+        out["SQRT_2_OVER_PI"] = float(sqrt(2 / PI))
         out["INV_SQRT_2PI"] = float(1 / sqrt(2 * PI))
         out["SQRT_HALF"] = float(sqrt(mpf(1) / 2))
         out["HALF_SHIFT_FACTOR"] = float(exp(-mpf(SHIFT) / 2))

@@ -17,6 +17,7 @@ OPS = SimpleNamespace(
     abs=np.abs,
     clip=np.clip,
     copysign=np.copysign,
+    erfc=special.erfc,
     erfcx=special.erfcx,
     exp=np.exp,
     expm1=np.expm1,

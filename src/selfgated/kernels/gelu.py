@@ -5,7 +5,8 @@ at -t, t = abs(z), where nothing cancels, and mirrored. With the Mills ratio M(t
 sqrt(pi/2) erfcx(t / sqrt 2):
 
 - f(-t)   = -t phi(t) M(t);
-- f'(-t)  = phi(t) (M(t) - t), the bracket by its Taylor series near its zero;
+- f'(-t)  = phi(t) (M(t) - t) = exp(-t^2 / 2) (erfcx(t / sqrt 2) - sqrt(2/pi) t) / 2, the bracket by its
+  Taylor series near its zero;
 - f''(-t) = phi(t) (sqrt 2 - t) (sqrt 2 + t).
 
 t^2 is carried as hi + lo, since phi has the absolute error of t^2 / 2 as its relative error. gelu_tanh is
@@ -20,20 +21,26 @@ from selfgated.kernels.swish import _swish, _swish_grad, _swish_grad2
 
 T_MAX = 60.0  # exp(-T_MAX^2 / 2) is zero
 WINDOW = 0.35
+NEAR = 0.5
 
 
 def _gelu(ops, z):
     t, e, k = _density(ops, z)
-    tail = (((0.5 * t) * k) * ops.erfcx(t * c.SQRT_HALF) * e) * k
+    x = t * c.SQRT_HALF
+    # scipy's and torch's erfcx are short of digits near 0, where erfc is not.
+    tail = (0.5 * t) * ops.where(t < NEAR, ops.erfc(x), 1.0)
+    tail = ops.where(t < NEAR, tail, ((tail * k) * ops.erfcx(x) * e) * k)
     return ops.where(z < 0, -tail, z - tail)
 
 
 def _gelu_grad(ops, z):
     t, e, k = _density(ops, z)
     d = (t - c.GELU_ZERO_HI) - c.GELU_ZERO_LO
-    bracket = c.SQRT_HALF_PI * ops.erfcx(t * c.SQRT_HALF) - t
+    x = t * c.SQRT_HALF
+    bracket = ops.erfcx(x) - c.SQRT_2_OVER_PI * t
     bracket = ops.where(ops.abs(d) < WINDOW, horner(c.GELU_SLOPE_SERIES, d), bracket)
-    left = ((c.INV_SQRT_2PI * bracket * k) * e) * k
+    left = ((0.5 * bracket * k) * e) * k
+    left = ops.where(t < NEAR, 0.5 * ops.erfc(x) - c.INV_SQRT_2PI * t * e, left)
     return ops.where(z > 0, 1 - left, left)
 
 

@@ -29,26 +29,34 @@ _NATS = {
     "gelu_sigmoid": lambda x: 1.702 * abs(x),
     "mish": abs,
 }
+_lower_tail = sp.Function("lower_tail", real=True)
 
 
 @lru_cache(maxsize=1024)
 def _compiled(name, order, pairs):
     """Return (mpmath function of z, whether it has no transcendental part)."""
     expr = nth_derivative(name, order).subs(pairs)
-    return sp.lambdify(z, expr, "mpmath", cse=True), not expr.has(*_TRANSCENDENTAL)
+    is_exact = not expr.has(*_TRANSCENDENTAL)
+    # erf(u) = erfc(-u) - 1: the same function, but 1 + erf(u) needs 10000 bits at z = -90, and seconds
+    expr = sp.expand(expr.replace(sp.erf, lambda u: _lower_tail(u) - 1)) if expr.has(sp.erf) else expr
+    modules = [{"lower_tail": lambda u: mpmath.erfc(-u)}, "mpmath"]
+    return sp.lambdify(z, expr, modules, cse=True), is_exact
 
 
-def _asymptote(name, order, x, pairs):
+def _asymptote(name, order, point, digits, pairs):
     """Return the asymptote (f = c or f = slope * z), its slope, or 0."""
-    if order == 2:
+    if order >= 2:
         return mp.zero
+    prec = 4 * digits + 64
+    x = point(prec)
     # the ends of swish depend on the sign of beta only
     known = {str(k): sp.sign(v) if name == "swish" else v for k, v in pairs}
     ends = limits(name, **known)
     end, slope = (ends.f_right, ends.grad_right) if x > 0 else (ends.f_left, ends.grad_left)
     if order == 1:
-        return mp.mpf(slope)
-    return mp.mpf(end.p) / end.q if end.is_finite else slope * x
+        return slope._to_mpmath(prec)
+    with mp.workprec(prec):
+        return end._to_mpmath(prec) if end.is_finite else slope._to_mpmath(prec) * x
 
 
 def _point(at):
@@ -132,7 +140,7 @@ def value_at(name, order, at, digits, pairs):
     point = _point(at)
     x = point(64)
     if not mp.isfinite(x):
-        return x if mp.isnan(x) else _asymptote(name, min(order, 2), x, pairs)
+        return x if mp.isnan(x) else _asymptote(name, order, point, digits, pairs)
     function, is_exact = _compiled(name, order, pairs)
     size = rough = float(x)
     nats = 0.0
@@ -142,9 +150,9 @@ def value_at(name, order, at, digits, pairs):
         size = rough * float(pairs[0][1])
         nats = abs(size)
     if nats > _ASYMPTOTE_NATS:
-        return _asymptote(name, min(order, 2), point(4 * digits + 64), pairs)
+        return _asymptote(name, order, point, digits, pairs)
     # Bits lost: to the tail, and to differences like exp(z) - 1 near z = 0.
-    lost = int(1.4427 * nats) + max(0, -math.frexp(rough)[1], -math.frexp(size)[1])
+    lost = (0 if name == "gelu" else int(1.4427 * nats)) + max(0, -math.frexp(rough)[1], -math.frexp(size)[1])
     bits = math.ceil(3.3220 * digits) + 40 + lost
     accept_zero = is_exact or not x
     tolerance = -math.ceil(3.3220 * digits)

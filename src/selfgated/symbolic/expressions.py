@@ -19,7 +19,7 @@ mu = sp.Symbol("mu", real=True)
 sigma = sp.Symbol("sigma", positive=True)
 _slope = sp.Symbol("negative_slope", real=True)
 _alpha = sp.Symbol("alpha", real=True)
-_s = sp.Symbol("s", real=True)
+_s, _t = sp.symbols("s t", real=True)
 
 _SLOPE_1702 = sp.Rational(1702, 1000)
 _GELU_TANH_ARGUMENT = sp.sqrt(2 / sp.pi) * (z + sp.Rational(44715, 10**6) * z**3)
@@ -70,6 +70,7 @@ _INNER = MappingProxyType(
         "mish": (z * ((1 + _s) ** 2 - 1) / ((1 + _s) ** 2 + 1), _s, sp.exp(z)),
     }
 )
+_SIGMOID_SLOPES = MappingProxyType({"sigmoid": 1, "softplus": 1, "silu": 1, "swish": beta, "gelu_sigmoid": _SLOPE_1702})
 _GATES = MappingProxyType(
     {
         "identity": sp.Integer(1),
@@ -305,6 +306,10 @@ def nth_derivative(name, order):
     expr, inner_slope, inner = _INNER[name]
     for _ in range(order):
         expr = expr.diff(z) + expr.diff(_s) * inner_slope
-        if order > 1 or name in ("mish", "softplus"):
+        if name == "softplus" or (order > 1 and name not in ("tanh", "gelu_tanh")) or name == "mish":
             expr = sp.factor(expr)
+    if name in _SIGMOID_SLOPES:
+        # 1 - sigma(kz) = sigma(-kz): shorter to read, and sp.limit is wrong on the left form
+        mirrored = _sigmoid(-_SIGMOID_SLOPES[name])
+        expr = expr.xreplace({_s - 1: -_t, 1 - _s: _t}).subs(_t, mirrored)
     return expr.subs(_s, inner)
