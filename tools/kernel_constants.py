@@ -96,6 +96,8 @@ def constants():
         out = {}
         for name, value in pairs.items():
             out[f"{name}_HI"], out[f"{name}_LO"] = split(value)
+            if name.startswith("SWISH"):  # beta z can come closer to these than HI + LO tells
+                out[f"{name}_REST"] = float(value - mpf(out[f"{name}_HI"]) - mpf(out[f"{name}_LO"]))
         out["LAMBERT_W"] = float(w)
         out["SQRT_2_OVER_PI"] = float(sqrt(2 / PI))
         out["INV_SQRT_2PI"] = float(1 / sqrt(2 * PI))

@@ -7,7 +7,7 @@ where it is needed.
 from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = ["catalog", "functional", "kernels", "modules", "moments", "plotting", "symbolic", "ulp"]
+__all__ = ["catalog", "functional", "glance", "kernels", "modules", "moments", "plotting", "symbolic", "ulp"]
 
 
 def __getattr__(name):

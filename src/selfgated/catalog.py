@@ -114,10 +114,10 @@ class Activation:
 
 
 _HENDRYCKS = Source(
-    "hendrycks2016gelu", "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415"
+    "hendrycks2016", "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415"
 )
 _HOWARD = Source(
-    "howard2019mobilenetv3", "Howard et al., Searching for MobileNetV3, ICCV 2019, arXiv:1905.02244"
+    "howard2019", "Howard et al., Searching for MobileNetV3, ICCV 2019, arXiv:1905.02244"
 )
 
 # The colours maximise the smallest CIEDE2000 distance of relu, silu, gelu, mish, hard_swish, tanh, gelu_tanh
@@ -130,7 +130,7 @@ ACTIVATIONS = (
         formula=r"z",
         gate=r"1",
         source=None,
-        colour="#909090",
+        colour="#a868b0",
         marker="_",
         aliases=("linear", "none"),
     ),
@@ -189,7 +189,7 @@ ACTIVATIONS = (
         title="Leaky ReLU",
         formula=r"\max(0, z) + \lambda \min(0, z), \quad \lambda = 0.01",
         source=Source("maas2013rectifier", "Maas, Hannun and Ng, ICML Workshop 2013"),
-        colour="#a868b0",
+        colour="#f01888",
         marker="<",
         aliases=("leakyrelu", "lrelu"),
         kinks=(Kink(0.0, 0.01),),
@@ -201,7 +201,7 @@ ACTIVATIONS = (
         name="elu",
         title="ELU",
         formula=r"\max(0, z) + \alpha \, (e^{\min(0, z)} - 1), \quad \alpha = 1",
-        source=Source("clevert2016elu", "Clevert, Unterthiner and Hochreiter, ICLR 2016, arXiv:1511.07289"),
+        source=Source("clevert2016", "Clevert, Unterthiner and Hochreiter, ICLR 2016, arXiv:1511.07289"),
         colour="#f85860",
         marker=">",
         kinks=(Kink(0.0, 1.0),),
@@ -215,7 +215,7 @@ ACTIVATIONS = (
         formula=r"z \, \sigma(z)",
         gate=r"\sigma(z)",
         source=Source(
-            "elfwing2018silu",
+            "elfwing2018",
             "Elfwing, Uchibe and Doya, Neural Networks 107, 2018; named by Hendrycks and Gimpel, 2016",
         ),
         colour="#5040f8",
@@ -227,7 +227,7 @@ ACTIVATIONS = (
         title="Swish",
         formula=r"z \, \sigma(\beta z)",
         gate=r"\sigma(\beta z)",
-        source=Source("ramachandran2017swish", "Ramachandran, Zoph and Le, arXiv:1710.05941"),
+        source=Source("ramachandran2017", "Ramachandran, Zoph and Le, arXiv:1710.05941"),
         colour="#5870e8",
         marker="d",
         aliases=("swish_beta",),
@@ -292,7 +292,7 @@ ACTIVATIONS = (
         title="Mish",
         formula=r"z \, \tanh(\log(1 + e^{z}))",
         gate=r"\tanh(\log(1 + e^{z}))",
-        source=Source("misra2020mish", "Misra, BMVC 2020, arXiv:1908.08681"),
+        source=Source("misra2020", "Misra, BMVC 2020, arXiv:1908.08681"),
         colour="#b80888",
         marker="H",
     ),

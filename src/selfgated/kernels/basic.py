@@ -7,7 +7,7 @@ input. Arguments, types, errors and accuracy are the same for all kernels: see `
 """
 
 from selfgated.kernels._evaluate import evaluate, finite
-from selfgated.kernels._exact import FAR, scaled_exp
+from selfgated.kernels._exact import FAR, halves, scaled_exp, two_product
 
 
 def _identity(ops, z):
@@ -79,7 +79,10 @@ def _relu6_grad(ops, z):
 
 
 def _leaky_relu(ops, z, negative_slope):
-    return ops.where(z > 0, z, negative_slope * z)
+    hi, lo = two_product(z, negative_slope)
+    # A product that falls on a tie of a narrower type only by its own rounding is moved off it.
+    tie = (halves(hi)[1] == 0) & (lo != 0)
+    return ops.where(z > 0, z, ops.where(tie, hi + ops.copysign(2.0**-52 * ops.abs(hi), lo), hi))
 
 
 def _leaky_relu_grad(ops, z, negative_slope):

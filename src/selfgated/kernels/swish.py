@@ -13,7 +13,7 @@ No term cancels another. a is carried as hi + lo, since E has the absolute error
 
 from selfgated.kernels import _constants as c
 from selfgated.kernels._evaluate import evaluate, finite
-from selfgated.kernels._exact import FAR, scaled_exp, scaled_product
+from selfgated.kernels._exact import FAR, scaled_exp, scaled_product, two_sum
 
 
 def _silu(ops, z):
@@ -58,7 +58,8 @@ def _value(ops, z, a, lo=0.0):
 def _slope(ops, a, lo=0.0):
     e, k = scaled_exp(ops, -ops.abs(a), ops.copysign(1.0, -a) * lo)
     whole = e * (k * k)
-    d = (a + c.SWISH_ZERO_HI) + (c.SWISH_ZERO_LO + lo)
+    d_lo, rest = two_sum(lo, c.SWISH_ZERO_LO)
+    d = ((a + c.SWISH_ZERO_HI) + d_lo) + (rest + c.SWISH_ZERO_REST)
     left = ((d + c.LAMBERT_W * ops.expm1(ops.clip(d, -FAR, 2.0))) * k * e) * k
     return ops.where(a < 0, left, 1 + whole + a * whole) / (1 + whole) ** 2
 
@@ -67,10 +68,11 @@ def _curvature(ops, a, lo=0.0, beta=1.0):
     t, t_lo = ops.abs(a), ops.copysign(1.0, a) * lo
     e, k = scaled_exp(ops, -t, -t_lo)
     whole = e * (k * k)
-    d = (t - c.SWISH_FLAT_HI) + (t_lo - c.SWISH_FLAT_LO)
+    d_lo, rest = two_sum(t_lo, -c.SWISH_FLAT_LO)
+    d = ((t - c.SWISH_FLAT_HI) + d_lo) + (rest - c.SWISH_FLAT_REST)
     near = (c.SWISH_FLAT_HI - 2) * ops.expm1(-d) + d * ops.expm1(-t)
     bracket = ops.where(t < 1, (2 - t) + whole * (2 + t), near)
-    return ((beta * k * bracket * e) * k) / (1 + whole) ** 3
+    return ((beta * k) * (bracket / (1 + whole) ** 3 * e)) * k
 
 
 def silu(z, *, out=None):

@@ -16,8 +16,8 @@ from .expressions import beta, check_name, check_order, derivative, exact, subst
 class CothFixedPoint(sp.NumberSymbol):
     """The positive solution u = 1.1996... of u = coth(u), an exact number without an elementary closed form.
 
-    SymPy can calculate with it and evaluate it to any precision. u^2 - 1 is the square of the Laplace limit of
-    celestial mechanics.
+    SymPy can calculate with it and evaluate it to any precision. u^2 - 1 is the square of the Laplace limit
+    of celestial mechanics.
     """
 
     is_real = True
@@ -34,7 +34,11 @@ class CothFixedPoint(sp.NumberSymbol):
 
     def approximation_interval(self, number_cls):
         """Return two rational numbers with u between them, if `number_cls` is Rational."""
-        return (sp.Rational(6, 5) - sp.Rational(1, 1000), sp.Rational(6, 5)) if number_cls is sp.Rational else None
+        return (
+            (sp.Rational(6, 5) - sp.Rational(1, 1000), sp.Rational(6, 5))
+            if number_cls is sp.Rational
+            else None
+        )
 
     def _sympystr(self, printer):
         return "u"
@@ -134,9 +138,9 @@ def extrema(name, order=0, digits=50, **params):
     Notes
     -----
     The next derivative is scanned over 12 units (12 / beta for swish) on each side of 0; each sign change is
-    refined by a bracketing root finder with 15 guard digits, and checked by the signs beside the root. Further
-    out every slope of these functions is an exponential tail times a polynomial of one sign. The closed forms
-    are tested against these numeric roots.
+    refined by a bracketing root finder with 15 guard digits, and checked by the signs beside the root.
+    Further out every slope of these functions is an exponential tail times a polynomial of one sign. The
+    closed forms are tested against these numeric roots.
 
     References
     ----------
@@ -176,7 +180,9 @@ def _extrema(name, order, digits, pairs):
         for (left, s_left), (right, s_right) in pairwise(zip(grid, signs, strict=True)):
             if s_left * s_right >= 0:
                 continue
-            root = mpmath.findroot(slope, (left, right), solver="anderson", tol=mp.mpf(10) ** (-2 * digits), maxsteps=200)
+            root = mpmath.findroot(
+                slope, (left, right), solver="anderson", tol=mp.mpf(10) ** (-2 * digits), maxsteps=200
+            )
             width = mp.mpf(10) ** (-digits) * max(abs(root), reach * mp.mpf(10) ** (-3))
             if mp.sign(slope(root - width)) != s_left or mp.sign(slope(root + width)) != s_right:
                 raise ArithmeticError(f"no sign change of derivative {order + 1} of {name} at {root}")

@@ -2,13 +2,13 @@
 
 import math
 import numbers
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import mpmath
 import sympy as sp
 from mpmath import mp
 
-from .expressions import check_name, check_order, exact, nth_derivative, substitution, z
+from .expressions import check_order, exact, nth_derivative, substitution, z
 from .properties import limits
 
 # Beyond exp(-6000) < 1e-2600 the distance to the asymptote is below 1e-2000 even times two numbers of 1e300.
@@ -66,7 +66,7 @@ def _point(at):
     if isinstance(at, numbers.Integral):
         fixed = mp.make_mpf(mpmath.libmp.from_int(int(at)))
         return lambda prec: fixed
-    if isinstance(at, numbers.Real):
+    if isinstance(at, numbers.Real) and not isinstance(at, numbers.Rational):
         fixed = mp.make_mpf(mpmath.libmp.from_float(float(at)))
         return lambda prec: fixed
     number = exact(at, "at")
@@ -107,30 +107,37 @@ def evaluate(name, order, at, digits=50, **params):
 
     Notes
     -----
-    The textbook expression is evaluated at p bits and at 2p bits, and p doubles until the two agree to
-    `digits`. p starts above the number of bits that the formula can cancel. Where the distance to the asymptote
-    is below exp(-6000) (|beta z| > 6000 for swish, |z| > 109 for gelu), the result is the asymptote itself, by
-    choice: 0 or z or a constant. A result below 1e-2000 may be returned as 0.
+    The expression is evaluated at p bits and at 2p bits, and p doubles until the two agree to `digits`. p
+    starts above the number of bits that the formula can cancel. Where the distance to the asymptote is below
+    exp(-6000) (|beta z| > 6000 for swish, |z| > 109 for gelu), the result is the asymptote itself, by choice:
+    0 or z or a constant. A result below 1e-2000 may be returned as 0.
 
     Examples
     --------
     >>> import mpmath
     >>> mpmath.nstr(evaluate("silu", 2, 700.0), 20)
-    '-6.8820836700796979256e-302'
+    '-6.882054227544320058e-302'
     >>> float(evaluate("gelu", 0, -1e300)), float(evaluate("gelu", 1, 1e300))
     (0.0, 1.0)
     """
     check_order(order)
-    if name == "swish":
-        params = {"beta": 1} | params
-    return value_at(
-        check_name(name), order, at, digits, substitution(name, params) if params else _defaults(name)
-    )
+    pairs = _numeric(name, params) if params else _defaults(name)
+    return value_at(name, order, at, digits, pairs)
 
 
-@lru_cache(maxsize=None)
+def _numeric(name, params):
+    pairs = substitution(name, params)
+    if name == "swish" and params.get("beta") is None:
+        return ((pairs[0][0], sp.Integer(1)),)
+    for symbol, value in pairs:
+        if value.free_symbols:
+            raise ValueError(f"{symbol} must be a number, got {value!r}")
+    return pairs
+
+
+@cache
 def _defaults(name):
-    return substitution(name, {})
+    return _numeric(name, {})
 
 
 def value_at(name, order, at, digits, pairs):

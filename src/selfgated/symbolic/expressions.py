@@ -1,13 +1,14 @@
 """Definitions, gates and exact derivatives of the activations, as SymPy expressions in ``z``.
 
-Each smooth function is written as F(z, s) with one inner function s(z) whose slope is known in terms of z and
-s, for example ds/dz = s (1 - s) for the sigmoid. Differentiation is then
-dF/dz = F_z + F_s ds/dz, and s never has to be expanded. That keeps the results as short as the published ones.
+Each smooth function is written as F(z, s) with one inner function s(z) whose slope is known in terms of z
+and s, for example ds/dz = s (1 - s) for the sigmoid. Differentiation is then dF/dz = F_z + F_s ds/dz, and s
+never has to be expanded. That keeps the results as short as the published ones.
 """
 
+import math
 import numbers
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from types import MappingProxyType
 
 import mpmath
@@ -70,7 +71,9 @@ _INNER = MappingProxyType(
         "mish": (z * ((1 + _s) ** 2 - 1) / ((1 + _s) ** 2 + 1), _s, sp.exp(z)),
     }
 )
-_SIGMOID_SLOPES = MappingProxyType({"sigmoid": 1, "softplus": 1, "silu": 1, "swish": beta, "gelu_sigmoid": _SLOPE_1702})
+_SIGMOID_SLOPES = MappingProxyType(
+    {"sigmoid": 1, "softplus": 1, "silu": 1, "swish": beta, "gelu_sigmoid": _SLOPE_1702}
+)
 _GATES = MappingProxyType(
     {
         "identity": sp.Integer(1),
@@ -144,14 +147,17 @@ def exact(value, what="value"):
     elif isinstance(value, mpmath.mpf):
         finite = mpmath.isfinite(value)
         number = sp.Rational(*mpmath.libmp.to_rational(value._mpf_)) if finite else sp.nan
-    elif isinstance(value, numbers.Real | str):
+    elif isinstance(value, str):
         try:
-            number = sp.Rational(value if isinstance(value, str) else float(value))
+            number = sp.Rational(value)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{what} must be a number, got {value!r}") from error
+    elif isinstance(value, numbers.Real):
+        # sympy turns Rational(float("nan")) into 0
+        number = sp.Rational(float(value)) if math.isfinite(value) else sp.nan
     else:
         raise TypeError(f"{what} must be a real number, got {value!r} of type {type(value).__name__}")
-    if number.is_finite is False or number.is_extended_real is False:
+    if number is sp.nan or number.is_finite is False or number.is_extended_real is False:
         raise ValueError(f"{what} must be real and finite, got {value!r}")
     return number
 
@@ -296,7 +302,7 @@ def derivative(name, order=1, **params):
     return nth_derivative(check_name(name), check_order(order)).subs(substitution(name, params))
 
 
-@lru_cache(maxsize=None)
+@cache
 def nth_derivative(name, order):
     """Return the derivative of any order, with the parameter still a symbol."""
     if order == 0 or name not in _INNER:
@@ -306,7 +312,7 @@ def nth_derivative(name, order):
     expr, inner_slope, inner = _INNER[name]
     for _ in range(order):
         expr = expr.diff(z) + expr.diff(_s) * inner_slope
-        if name == "softplus" or (order > 1 and name not in ("tanh", "gelu_tanh")) or name == "mish":
+        if name in ("softplus", "mish") or (order > 1 and name not in ("tanh", "gelu_tanh")):
             expr = sp.factor(expr)
     if name in _SIGMOID_SLOPES:
         # 1 - sigma(kz) = sigma(-kz): shorter to read, and sp.limit is wrong on the left form

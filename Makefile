@@ -1,0 +1,79 @@
+# Self-Gated. `make` lists the commands; each one works alone. GNU make 3.81 or later.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c "import ensurepip, venv" >/dev/null 2>&1 && break; done; echo $$p)
+PIP_ARGS ?=
+NB ?=
+NOTEBOOK_LIMIT ?=
+PORT ?= 8000
+ARGS ?=
+
+PY := .venv/bin/python
+STAMP := .venv/.installed
+UNFINISHED := .venv/.unfinished
+SITE := _build/html/index.html
+
+supported := 3.11.% 3.12.% 3.13.%
+print_version := import sys; print(".".join(map(str, sys.version_info[:3])))
+version = $(shell $(1) -c '$(print_version)' 2>/dev/null)
+goal = $(or $(firstword $(MAKECMDGOALS)),book)
+# $(error) prints one line and stops before the first command of the recipe runs.
+require_supported = $(if $(filter $(supported),$(1)),,$(error Self-Gated needs Python 3.11 to 3.13; $(PYTHON) $(if \
+	$(1),is $(1),cannot be run). Name another with make $(goal) PYTHON=python3.12))
+
+.PHONY: help book serve lab test notebooks lint ulp constraints clean distclean
+
+help:  ## list the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+book: $(STAMP)  ## build the book into _build/html
+	$(PY) tools/build_book.py
+	@echo "The book: file://$(CURDIR)/$(SITE) (or: make serve)"
+
+serve: $(SITE)  ## serve the built book on localhost (PORT=8000)
+	$(PY) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lab: $(STAMP)  ## open the notebooks in JupyterLab
+	$(PY) -m jupyterlab
+
+test: $(STAMP)  ## run the tests and doctests, then compare every notebook with its stored outputs
+	SELFGATED_DEVICE=cpu OMP_NUM_THREADS=1 $(PY) -m pytest tests src/selfgated --doctest-modules -n 2 --dist loadgroup
+	$(PY) tools/check_notebooks.py $(if $(NOTEBOOK_LIMIT),--limit $(NOTEBOOK_LIMIT)) $(NB)
+
+notebooks: $(STAMP)  ## re-execute and normalise the notebooks (NB=notebooks/02_swish.ipynb for one)
+	$(PY) tools/notebooks.py $(NB)
+
+lint: $(STAMP)  ## check style, format and the order of imports
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports
+
+ulp: $(STAMP)  ## measure the errors of the float32 kernels (ARGS=--help)
+	$(PY) -m selfgated.ulp $(ARGS)
+
+constraints: $(STAMP)  ## write constraints.txt from what is installed
+	$(PY) tools/constraints.py
+
+clean:  ## remove what was built, keep .venv
+	rm -rf _build .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find book exercises notebooks results solutions src tests tools \
+		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv as well
+	rm -rf .venv src/*.egg-info
+
+$(SITE):
+	$(MAKE) book
+
+# A killed pip can leave half a package that it later takes for a whole one: an unfinished .venv is made anew.
+$(STAMP): requirements.txt constraints.txt pyproject.toml
+	$(call require_supported,$(call version,$(PYTHON)))
+	@test ! -e $(UNFINISHED) && $(PY) -c 'import pip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		>/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@rm -f $@ && touch $(UNFINISHED)
+	$(PY) -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt $(PIP_ARGS)
+	@rm $(UNFINISHED)
+	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
