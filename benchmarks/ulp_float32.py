@@ -9,10 +9,13 @@ an interrupted run goes on where it stopped. The table goes to results/ulp_float
 import argparse
 import csv
 import datetime
+import hashlib
 import json
 import platform
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import mpmath
@@ -91,9 +94,11 @@ def measure(name, block, implementation):
     return {"function": name, "implementation": implementation, "block": block, "version": key()} | total
 
 
+@cache
 def key():
-    """What a stored block depends on."""
-    return f"selfgated {__version__}, numpy {np.__version__}"
+    """What a stored block depends on: the kernels, as their source stands, and the libraries."""
+    source = b"".join(path.read_bytes() for path in sorted(Path(kernels.__file__).parent.glob("*.py")))
+    return f"kernels {hashlib.sha256(source).hexdigest()[:16]}, {versions()}"
 
 
 def blocks(smallest, largest):
@@ -143,7 +148,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     progress = args.out.with_suffix(".progress")
     wanted = set(blocks(args.smallest, args.largest))
-    done = [d for d in read(progress) if d["block"] in wanted]
+    stored = read(progress)
+    done = [d for d in stored if d["block"] in wanted]
     have = {(d["function"], d["block"], d["implementation"]) for d in done}
     todo = [
         job
@@ -153,15 +159,17 @@ def main(argv=None):
         if (job := (name, block, implementation)) not in have
     ]
     args.out.parent.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(args.jobs) as pool, progress.open("a") as store:
-        jobs = [pool.submit(measure, *job) for job in todo]
+    progress.write_text("".join(json.dumps(d) + "\n" for d in stored))  # without what is torn or outdated
+    pool = ProcessPoolExecutor(args.jobs) if args.jobs > 1 else nullcontext()
+    with pool, progress.open("a") as store:
+        run = pool.map if args.jobs > 1 else map
+        columns = zip(*todo, strict=True) if todo else ((), (), ())
         try:
-            for job in tqdm(as_completed(jobs), total=len(jobs), unit="block"):
-                done.append(job.result())
-                store.write(json.dumps(done[-1]) + "\n")
+            for part in tqdm(run(measure, *columns), total=len(todo), unit="block"):
+                done.append(part)
+                store.write(json.dumps(part) + "\n")
                 store.flush()
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
             sys.exit("interrupted; the same command goes on from here")
     rows = summary([d for d in done if d["function"] in args.functions])
     with args.out.open("w", newline="") as file:
@@ -169,7 +177,7 @@ def main(argv=None):
         writer.writeheader()
         writer.writerows(rows)
     record = {
-        "command": "make ulp" + (f" ARGS='{' '.join(argv or sys.argv[1:])}'" if argv or sys.argv[1:] else ""),
+        "command": " ".join(["python benchmarks/ulp_float32.py", *(sys.argv[1:] if argv is None else argv)]),
         "range": [args.smallest, args.largest],
         "date": datetime.date.today().isoformat(),
         "device": f"CPU, {platform.machine()}",

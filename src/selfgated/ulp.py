@@ -56,8 +56,10 @@ def spacing(exact, dtype="float32"):
     if dtype not in PRECISION:
         raise ValueError(f"no precision for dtype {dtype!r}; choose from {list(PRECISION)}")
     bits, e_min, _ = PRECISION[dtype]
+    exact = np.asarray(exact, np.float64)
     _, exponent = np.frexp(exact)
-    return np.ldexp(1.0, np.maximum(exponent - 1, e_min) - (bits - 1))
+    exponent = np.where(exact == 0, e_min, np.maximum(exponent - 1, e_min))
+    return np.ldexp(1.0, exponent - (bits - 1))
 
 
 def error(got, exact, dtype=None):
