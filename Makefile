@@ -51,7 +51,7 @@ lint: $(STAMP)  ## check style, format and the order of imports
 	.venv/bin/lint-imports
 
 ulp: $(STAMP)  ## measure the errors of the float32 kernels (ARGS=--help)
-	$(PY) -m selfgated.ulp $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) benchmarks/ulp_float32.py $(ARGS)
 
 constraints: $(STAMP)  ## write constraints.txt from what is installed
 	$(PY) tools/constraints.py
