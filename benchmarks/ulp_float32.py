@@ -30,7 +30,7 @@ FUNCTIONS = ("silu", "silu_grad", "gelu", "gelu_grad", "mish", "mish_grad")
 BLOCK = 1 << 23
 STEP = 1 << 16
 TIE = 1e-6
-SUMS = ("values", "misrounded", "above_1", "above_256", "flushed", "not_finite", "decided")
+SUMS = ("values", "misrounded", "above_1", "above_256", "flushed", "wrong_special", "decided")
 
 
 def torch_function(name):
@@ -51,10 +51,8 @@ def torch_function(name):
 
 
 def block_values(block):
-    """The float32 values of a block of bit patterns that are finite."""
-    bits = np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.uint64).astype(np.uint32)
-    z = bits.view(np.float32)
-    return z[np.isfinite(z)]
+    """The float32 values of a block of bit patterns: the last of each sign is infinity and the NaNs."""
+    return np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.uint64).astype(np.uint32).view(np.float32)
 
 
 def decide(name, z, got):
@@ -77,12 +75,13 @@ def measure(name, block, implementation):
         unit = ulp.spacing(exact)
         error = ulp.error(got, exact)
         if ours:
-            scaled = np.abs(exact) / unit
+            scaled = np.where(np.isfinite(exact), np.abs(exact) / unit, 0.0)
             close = np.abs(scaled - np.floor(scaled) - 0.5) < TIE
-            at = np.flatnonzero((error > 0.5) | close)
+            at = np.flatnonzero(((error > 0.5) | close) & np.isfinite(z))
             error[at] = decide(name, z[at], got[at])
             total["decided"] += len(at)
-        worst = int(np.argmax(error))
+        total["wrong_special"] += int((np.isfinite(got) != np.isfinite(exact.astype(np.float32))).sum())
+        worst = int(np.argmax(np.where(np.isfinite(z), error, 0.0)))
         if error[worst] > total["max_ulp"]:
             total |= {"max_ulp": float(error[worst]), "where": float(z[worst])}
         total["values"] += len(z)
@@ -90,21 +89,21 @@ def measure(name, block, implementation):
         total["above_1"] += int((error > 1).sum())
         total["above_256"] += int((error > 256).sum())
         total["flushed"] += int(((got == 0) & (np.abs(exact) >= np.finfo(np.float32).tiny)).sum())
-        total["not_finite"] += int((~np.isfinite(got)).sum())
     return {"function": name, "implementation": implementation, "block": block, "version": key()} | total
 
 
 @cache
 def key():
     """What a stored block depends on: the kernels, as their source stands, and the libraries."""
-    source = b"".join(path.read_bytes() for path in sorted(Path(kernels.__file__).parent.glob("*.py")))
+    modules = sorted(Path(kernels.__file__).parent.glob("[a-z_]*[a-z].py"))
+    source = b"".join(path.read_bytes() for path in modules)
     return f"kernels {hashlib.sha256(source).hexdigest()[:16]}, {versions()}"
 
 
 def blocks(smallest, largest):
-    """The blocks that hold a float32 with smallest <= abs(z) < largest (powers of two)."""
+    """The blocks that hold a float32 with smallest <= abs(z) < largest (powers of two), or any if inf."""
     low, high = (int(np.float32(v).view(np.uint32)) // BLOCK for v in (smallest, largest))
-    high += int(np.float32(largest).view(np.uint32)) % BLOCK > 0
+    high += np.isinf(largest)
     sign = (1 << 31) // BLOCK
     return [*range(low, high), *range(sign + low, sign + high)]
 
@@ -140,8 +139,8 @@ def summary(done):
 def main(argv=None):
     """Sweep, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smallest", type=float, default=2.0**-30, help="power of two; 0 for every value")
-    parser.add_argument("--largest", type=float, default=256.0, help="power of two; inf for every value")
+    parser.add_argument("--smallest", type=float, default=0.0, help="a power of two, or 0")
+    parser.add_argument("--largest", type=float, default=np.inf, help="a power of two, or inf")
     parser.add_argument("--functions", nargs="+", default=FUNCTIONS, choices=FUNCTIONS, metavar="NAME")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS / "ulp_float32.csv")

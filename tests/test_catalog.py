@@ -1,8 +1,10 @@
 import math
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -279,3 +281,9 @@ def test_colours_contrast_on_white_and_near_black(record):
 
 def test_markers_differ():
     assert len({record.marker for record in catalog.ACTIVATIONS}) == len(ORDER)
+
+
+def test_every_source_is_in_the_bibliography():
+    bibliography = Path(__file__).parents[1] / "book/references.bib"
+    keys = re.findall(r"^@\w+\{(\w+),", bibliography.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {record.source.key for record in catalog.ACTIVATIONS if record.source} <= set(keys)

@@ -1,5 +1,6 @@
 import ast
 import json
+import os
 import re
 import shutil
 import statistics
@@ -40,7 +41,11 @@ def forbidden_words(content):
 
 
 def make(goal, *arguments, cwd):
-    return subprocess.run(["make", goal, *arguments], cwd=cwd, capture_output=True, text=True)
+    # The options of `make test`, under which this may run, are not for this make.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", goal, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_reference_rejects_kinks():
 def test_sweep_blocks_cover_the_range_once(sweep):
     assert len(sweep.blocks(2.0**-30, 256.0)) * sweep.BLOCK == 637_534_208
     every = sweep.blocks(0.0, np.inf)
-    assert len(set(every)) == len(every) == 2 * 255
+    assert sorted(every) == list(range(2**32 // sweep.BLOCK))
     values = sweep.block_values(sweep.blocks(1.0, 2.0)[0])
     assert values[0] == 1
     assert values[-1] == np.nextafter(np.float32(2), np.float32(1))
@@ -150,6 +150,14 @@ def test_sweep_goes_on_where_it_stopped(sweep, monkeypatch, tmp_path):
     assert [r["implementation"] for r in rows] == ["selfgated", "torch"]
     assert {r["values"] for r in rows} == {"4"}
     assert json.loads(out.with_suffix(".json").read_text())["range"] == [1.0, 4.0]
+
+
+def test_sweep_counts_wrong_infinities_and_nans(sweep, monkeypatch):
+    special = np.float32([np.inf, -np.inf, np.nan, 1.0])
+    monkeypatch.setattr(sweep, "block_values", lambda block: special)
+    assert sweep.measure("silu", 0, "selfgated")["wrong_special"] == 0
+    assert sweep.measure("silu", 0, "torch")["wrong_special"] == 1  # NaN at -inf
+    assert np.isfinite(sweep.measure("silu", 0, "torch")["max_ulp"])
 
 
 def test_kernel_names_of_the_sweep_exist(sweep):

@@ -113,12 +113,8 @@ class Activation:
         return known | given
 
 
-_HENDRYCKS = Source(
-    "hendrycks2016", "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415"
-)
-_HOWARD = Source(
-    "howard2019", "Howard et al., Searching for MobileNetV3, ICCV 2019, arXiv:1905.02244"
-)
+_HENDRYCKS = Source("hendrycks2016", "Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415")
+_HOWARD = Source("howard2019", "Howard et al., Searching for MobileNetV3, ICCV 2019, arXiv:1905.02244")
 
 # The colours maximise the smallest CIEDE2000 distance of relu, silu, gelu, mish, hard_swish, tanh, gelu_tanh
 # and gelu_sigmoid under simulated protanopia and deuteranopia, within the two contrast limits;
@@ -138,7 +134,7 @@ ACTIVATIONS = (
         name="sigmoid",
         title="Sigmoid",
         formula=r"\sigma(z) = \frac{1}{1 + e^{-z}}",
-        source=Source("rumelhart1986learning", "Rumelhart, Hinton and Williams, Nature 323, 1986"),
+        source=Source("rumelhart1986", "Rumelhart, Hinton and Williams, Nature 323, 1986"),
         colour="#207038",
         marker="v",
         aliases=("logistic", "expit"),
@@ -147,7 +143,7 @@ ACTIVATIONS = (
         name="tanh",
         title="Tanh",
         formula=r"\tanh z",
-        source=Source("lecun1998efficient", "LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998"),
+        source=Source("lecun1998", "LeCun, Bottou, Orr and Müller, Efficient BackProp, 1998"),
         colour="#50a068",
         marker="^",
     ),
@@ -155,7 +151,7 @@ ACTIVATIONS = (
         name="softplus",
         title="Softplus",
         formula=r"\log(1 + e^{z})",
-        source=Source("dugas2001incorporating", "Dugas et al., NIPS 2000"),
+        source=Source("dugas2000", "Dugas et al., NIPS 2000"),
         colour="#589828",
         marker="h",
         aliases=("soft_plus",),
@@ -165,7 +161,7 @@ ACTIVATIONS = (
         title="ReLU",
         formula=r"\max(0, z)",
         gate=r"1_{z > 0}",
-        source=Source("nair2010rectified", "Nair and Hinton, ICML 2010"),
+        source=Source("nair2010", "Nair and Hinton, ICML 2010"),
         colour="#686860",
         marker="o",
         kinks=(Kink(0.0, 0.0),),
@@ -175,9 +171,7 @@ ACTIVATIONS = (
         name="relu6",
         title="ReLU6",
         formula=r"\min(\max(0, z), 6)",
-        source=Source(
-            "krizhevsky2010convolutional", "Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010"
-        ),
+        source=Source("krizhevsky2010", "Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010"),
         colour="#d00850",
         marker="8",
         aliases=("relu_6",),
@@ -188,7 +182,7 @@ ACTIVATIONS = (
         name="leaky_relu",
         title="Leaky ReLU",
         formula=r"\max(0, z) + \lambda \min(0, z), \quad \lambda = 0.01",
-        source=Source("maas2013rectifier", "Maas, Hannun and Ng, ICML Workshop 2013"),
+        source=Source("maas2013", "Maas, Hannun and Ng, ICML Workshop 2013"),
         colour="#f01888",
         marker="<",
         aliases=("leakyrelu", "lrelu"),
