@@ -37,7 +37,7 @@ def table(name, *, caption=None, label=None):
         rows.append(("gate", f"$g(z) = {record.gate}$"))
     for order, title in enumerate(("lowest and highest points", "least and steepest slopes")):
         points = [_point(e, order) for e in symbolic.extrema(record.name, order)]
-        rows.append((title, "; ".join(points) or "none"))
+        rows.append((title, "; ".join(points) or "none is reached at a smooth point"))
     f, df = "f", "f'"
     rows += [
         ("at zero", f"${_at_zero(record.name, 0, f)}$, ${_at_zero(record.name, 1, df)}$"),
@@ -62,7 +62,7 @@ def _point(extremum, order):
 
 
 def _at_zero(name, order, symbol):
-    return f"{symbol}(0) = {nstr(symbolic.evaluate(name, order, 0), 6)}"
+    return f"{symbol}(0) = {float(symbolic.evaluate(name, order, 0)):.6g}"
 
 
 def _ends(name):
