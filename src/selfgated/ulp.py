@@ -118,14 +118,16 @@ def error_exact(got, reference, dtype="float64"):
 
     Returns
     -------
-    ndarray of float64, shape (n,)
+    ndarray of float64, shape (n,), rounded up: 0.5 or less is correctly rounded, by however little.
     """
     bits, e_min, _ = PRECISION[dtype]
     out = []
     with mpmath.workdps(50):
         for g, y in zip(got, reference, strict=True):
             unit = mpmath.ldexp(1, max(mpmath.frexp(y)[1] - 1, e_min) - (bits - 1))
-            out.append(float(abs(mpmath.mpf(float(g)) - y) / unit))
+            gap = abs(mpmath.mpf(float(g)) - y) / unit
+            near = float(gap)
+            out.append(near if near >= gap else np.nextafter(near, np.inf))
     return np.array(out)
 
 

@@ -62,6 +62,21 @@ def scaled_exp(ops, hi, lo=0.0):
     return e + e * lo, ops.where(far, HALF_SHIFT_FACTOR, 1.0)
 
 
+def off_tie(ops, y, rest):
+    """y, moved by about one ULP towards the sign of `rest`, where y is short and `rest` is not zero.
+
+    `rest` is what the rounding to float64 left out. A short y, of 26 bits, may lie half-way between two
+    numbers of a narrower type, and then the rest alone decides how it is to be rounded.
+    """
+    short = (halves(y)[1] == 0) & (rest != 0)
+    return ops.where(short, y + ops.copysign(2.0**-52 * ops.abs(y), rest), y)
+
+
+def quadratic_rest(ops, z, a):
+    """The sign of a z where abs(a) is so small that z / 2 + a z / 4 rounds to z / 2, else 0."""
+    return ops.where(ops.abs(a) < 2.0**-54, a * z, 0.0)
+
+
 def horner(coefficients, d):
     """d (c[0] + d (c[1] + ...)): a Taylor series about a zero."""
     total = coefficients[-1]

@@ -7,7 +7,7 @@ input. Arguments, types, errors and accuracy are the same for all kernels: see `
 """
 
 from selfgated.kernels._evaluate import evaluate, finite
-from selfgated.kernels._exact import FAR, halves, scaled_exp, two_product
+from selfgated.kernels._exact import FAR, off_tie, scaled_exp, two_product
 
 
 def _identity(ops, z):
@@ -35,7 +35,9 @@ def _sigmoid_grad(ops, z):
 def _sigmoid_grad2(ops, z):
     t = ops.abs(z)
     e = ops.exp(-t)
-    return ops.copysign(e * ops.expm1(-t) / (1 + e) ** 3, -z)
+    # -z / 8 + z^3 / 48 near 0, where the cube is lost.
+    y = ops.copysign(e * ops.expm1(-t) / (1 + e) ** 3, -z)
+    return off_tie(ops, y, ops.where(t < 2.0**-28, z * z * z, 0.0))
 
 
 def _tanh(ops, z):
@@ -79,10 +81,7 @@ def _relu6_grad(ops, z):
 
 
 def _leaky_relu(ops, z, negative_slope):
-    hi, lo = two_product(z, negative_slope)
-    # A product that falls on a tie of a narrower type only by its own rounding is moved off it.
-    tie = (halves(hi)[1] == 0) & (lo != 0)
-    return ops.where(z > 0, z, ops.where(tie, hi + ops.copysign(2.0**-52 * ops.abs(hi), lo), hi))
+    return ops.where(z > 0, z, off_tie(ops, *two_product(z, negative_slope)))
 
 
 def _leaky_relu_grad(ops, z, negative_slope):

@@ -16,7 +16,7 @@ t sigma(v) with v = 2 sqrt(2/pi) (t + 0.044715 t^3), v carried as hi + lo; gelu_
 
 from selfgated.kernels import _constants as c
 from selfgated.kernels._evaluate import evaluate
-from selfgated.kernels._exact import FAR, horner, scaled_exp, two_product, two_sum
+from selfgated.kernels._exact import FAR, horner, off_tie, quadratic_rest, scaled_exp, two_product, two_sum
 from selfgated.kernels.swish import _swish, _swish_grad, _swish_grad2
 
 T_MAX = 60.0  # exp(-T_MAX^2 / 2) is zero
@@ -30,7 +30,7 @@ def _gelu(ops, z):
     # scipy's and torch's erfcx are short of digits near 0, where erfc is not.
     tail = (0.5 * t) * ops.where(t < NEAR, ops.erfc(x), 1.0)
     tail = ops.where(t < NEAR, tail, ((tail * k) * ops.erfcx(x) * e) * k)
-    return ops.where(z < 0, -tail, z - tail)
+    return off_tie(ops, ops.where(z < 0, -tail, z - tail), quadratic_rest(ops, z, z))
 
 
 def _gelu_grad(ops, z):
@@ -60,7 +60,8 @@ def _density(ops, z):
 def _gelu_tanh(ops, z):
     t, _, e, k = _tanh_gate(ops, z)
     tail = ((t * k) * e) * k
-    return ops.where(z < 0, -tail, z) / (1 + e * (k * k))
+    y = ops.where(z < 0, -tail, z) / (1 + e * (k * k))
+    return off_tie(ops, y, quadratic_rest(ops, z, z))
 
 
 def _gelu_tanh_grad(ops, z):

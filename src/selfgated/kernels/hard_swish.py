@@ -5,6 +5,7 @@ there.
 """
 
 from selfgated.kernels._evaluate import evaluate
+from selfgated.kernels._exact import off_tie, quadratic_rest
 
 
 def _pieces(ops, z, left, middle, right):
@@ -26,7 +27,8 @@ def _hard_sigmoid_grad2(ops, z):
 
 def _hard_swish(ops, z):
     # Not z (z + 3) / 6: the product overflows before the division.
-    return _pieces(ops, z, -0.0, z * ((z + 3) / 6), z)
+    y = off_tie(ops, z * ((z + 3) / 6), quadratic_rest(ops, z, z))
+    return _pieces(ops, z, -0.0, y, z)
 
 
 def _hard_swish_grad(ops, z):

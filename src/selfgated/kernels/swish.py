@@ -13,7 +13,7 @@ No term cancels another. a is carried as hi + lo, since E has the absolute error
 
 from selfgated.kernels import _constants as c
 from selfgated.kernels._evaluate import evaluate, finite
-from selfgated.kernels._exact import FAR, scaled_exp, scaled_product, two_sum
+from selfgated.kernels._exact import FAR, off_tie, quadratic_rest, scaled_exp, scaled_product, two_sum
 
 
 def _silu(ops, z):
@@ -49,10 +49,10 @@ def _swish_beta_grad(ops, z, beta):
 
 
 def _value(ops, z, a, lo=0.0):
-    t, lo = -ops.abs(a), ops.copysign(1.0, -a) * lo
-    e, k = scaled_exp(ops, t, lo)
+    e, k = scaled_exp(ops, -ops.abs(a), ops.copysign(1.0, -a) * lo)
     tail = ops.where(e == 0, -0.0, ((z * k) * e) * k)
-    return ops.where(a < 0, tail, z) / (1 + e * (k * k))
+    y = ops.where(a < 0, tail, z) / (1 + e * (k * k))
+    return off_tie(ops, y, quadratic_rest(ops, z, a))
 
 
 def _slope(ops, a, lo=0.0):
