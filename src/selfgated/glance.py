@@ -35,7 +35,7 @@ def table(name, *, caption=None, label=None):
     rows = [("definition", f"$f(z) = {record.formula}$")]
     if record.gate is not None:
         rows.append(("gate", f"$g(z) = {record.gate}$"))
-    for order, title in enumerate(("lowest and highest points", "least and steepest slopes")):
+    for order, title in enumerate(("extrema", "extrema of the slope")):
         points = [_point(e, order) for e in symbolic.extrema(record.name, order)]
         rows.append((title, "; ".join(points) or "none is reached at a smooth point"))
     f, df = "f", "f'"
@@ -57,7 +57,9 @@ def _point(extremum, order):
     """One extremum, in closed form where there is one."""
     symbol = ("f", "f'")[order]
     where, value = (nstr(v, DIGITS) for v in (extremum.where_digits, extremum.value_digits))
-    exact = f" (exactly ${latex(extremum.where)}$)" if extremum.where is not None else ""
+    exact = ""
+    if extremum.where is not None:
+        exact = f" (exactly ${latex(extremum.value)}$ at ${latex(extremum.where)}$)"
     return f"${symbol} = {value}$ at $z = {where}${exact}"
 
 

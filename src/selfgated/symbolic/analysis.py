@@ -120,7 +120,7 @@ def extrema(name, order=0, digits=50, **params):
     digits : int, default 50
         Significant digits of the numeric fields.
     beta : number, optional
-        Positive, for swish only; 1 by default.
+        For swish only; 1 by default. The line z / 2 of beta = 0 has none.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def extrema(name, order=0, digits=50, **params):
     Raises
     ------
     ValueError
-        If `name`, `order` or `digits` is not valid, or beta is not positive.
+        If `name`, `order` or `digits` is not valid, or beta is not finite.
     TypeError
         If a parameter other than the beta of swish is given.
 
@@ -161,9 +161,26 @@ def extrema(name, order=0, digits=50, **params):
         raise TypeError(f"extrema of {name} take no parameter, not {next(iter(params))!r}")
     if name == "swish":
         params = {"beta": exact(params.pop("beta", 1), "beta")} | params
-        if not params["beta"].is_positive:
-            raise ValueError(f"beta must be positive, got {params['beta']}")
+        if params["beta"].is_zero:
+            return []
+        if params["beta"].is_negative:
+            return [
+                _reflected(e, order) for e in reversed(extrema(name, order, digits, beta=-params["beta"]))
+            ]
     return list(_extrema(name, int(order), int(digits), substitution(name, params)))
+
+
+def _reflected(extremum, order):
+    """The extremum of a Swish of negative beta: f(z; -beta) = -f(-z; beta)."""
+    sign = 1 if order == 1 else -1
+    swapped = {"minimum": "maximum", "maximum": "minimum"}
+    return Extremum(
+        extremum.kind if sign == 1 else swapped[extremum.kind],
+        None if extremum.where is None else -extremum.where,
+        None if extremum.value is None else sign * extremum.value,
+        -extremum.where_digits,
+        sign * extremum.value_digits,
+    )
 
 
 @lru_cache(maxsize=256)
