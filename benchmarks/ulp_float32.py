@@ -100,6 +100,12 @@ def key():
     return f"kernels {hashlib.sha256(source).hexdigest()[:16]}, {versions()}"
 
 
+def power(text):
+    """A number, or a power such as 2^-30."""
+    base, caret, exponent = text.partition("^")
+    return float(base) ** int(exponent) if caret else float(text)
+
+
 def blocks(smallest, largest):
     """The blocks that hold a float32 with smallest <= abs(z) < largest (powers of two), or any if inf."""
     low, high = (int(np.float32(v).view(np.uint32)) // BLOCK for v in (smallest, largest))
@@ -139,8 +145,8 @@ def summary(done):
 def main(argv=None):
     """Sweep, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--smallest", type=float, default=0.0, help="a power of two, or 0")
-    parser.add_argument("--largest", type=float, default=np.inf, help="a power of two, or inf")
+    parser.add_argument("--smallest", type=power, default=0.0, help="0 or a power of two, such as 2^-30")
+    parser.add_argument("--largest", type=power, default=np.inf, help="inf or a power of two")
     parser.add_argument("--functions", nargs="+", default=FUNCTIONS, choices=FUNCTIONS, metavar="NAME")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS / "ulp_float32.csv")

@@ -134,7 +134,7 @@ def test_sweep_goes_on_where_it_stopped(sweep, monkeypatch, tmp_path):
 
     monkeypatch.setattr(sweep, "measure", measure)
     out = tmp_path / "ulp.csv"
-    arguments = ["--smallest", "1", "--largest", "4", "--functions", "gelu", "--out", str(out)]
+    arguments = ["--smallest", "2^0", "--largest", "4", "--functions", "gelu", "--out", str(out)]
     with pytest.raises(SystemExit, match="goes on from here"):
         sweep.main(arguments)
     with out.with_suffix(".progress").open("a") as file:
