@@ -81,9 +81,10 @@ def measure(name, block, implementation):
             error[at] = decide(name, z[at], got[at])
             total["decided"] += len(at)
         total["wrong_special"] += int((np.isfinite(got) != np.isfinite(exact.astype(np.float32))).sum())
-        worst = int(np.argmax(np.where(np.isfinite(z), error, 0.0)))
-        if error[worst] > total["max_ulp"]:
-            total |= {"max_ulp": float(error[worst]), "where": float(z[worst])}
+        at_finite = np.where(np.isfinite(z), error, 0.0)
+        worst = int(np.argmax(at_finite))
+        if at_finite[worst] > total["max_ulp"]:
+            total |= {"max_ulp": float(at_finite[worst]), "where": float(z[worst])}
         total["values"] += len(z)
         total["misrounded"] += int((error > 0.5).sum())
         total["above_1"] += int((error > 1).sum())

@@ -304,6 +304,21 @@ def test_kernel_zero_in_the_left_tail_is_negative(name):
     assert np.signbit(kernel(name, 2)(np.float32([1e4, np.inf]))).all()
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu_tanh", "gelu_sigmoid", "hard_swish"])
+def test_ties_of_tiny_inputs_are_decided_for_narrow_types_only(name):
+    """z / 2 + a z^2: float64 keeps z / 2, its nearest number; a subnormal bfloat16 tie goes up."""
+    z = np.array([1e-20, 2.0**-70, 3e-300, -3e-300])
+    np.testing.assert_array_equal(kernel(name, 0)(z), z / 2)
+    tie = np.arange(1, 128, 2, dtype=np.uint16).view(ml_dtypes.bfloat16)
+    unit = 2.0**-133
+    np.testing.assert_array_equal(
+        kernel(name, 0)(tie).astype(np.float64), np.ceil(tie.astype(np.float64) / 2 / unit) * unit
+    )
+    np.testing.assert_array_equal(
+        kernel(name, 0)(-tie).astype(np.float64), -np.floor(tie.astype(np.float64) / 2 / unit) * unit
+    )
+
+
 def test_odd_second_derivative_at_zero_has_the_sign_of_its_limit():
     for fn in (kernels.sigmoid_grad2, kernels.tanh_grad2):
         assert list(np.signbit(fn(np.array([0.0, -0.0])))) == [True, False]

@@ -158,6 +158,8 @@ def test_sweep_counts_wrong_infinities_and_nans(sweep, monkeypatch):
     assert sweep.measure("silu", 0, "selfgated")["wrong_special"] == 0
     assert sweep.measure("silu", 0, "torch")["wrong_special"] == 1  # NaN at -inf
     assert np.isfinite(sweep.measure("silu", 0, "torch")["max_ulp"])
+    special = np.float32([-np.inf, np.nan])
+    assert sweep.measure("silu", 0, "torch")["max_ulp"] == 0
 
 
 def test_kernel_names_of_the_sweep_exist(sweep):

@@ -106,9 +106,11 @@ OPS = SimpleNamespace(
     exp=torch.exp,
     expm1=torch.expm1,
     log1p=torch.log1p,
+    narrow=False,
     tanh=torch.tanh,
     where=_where,
 )
+NARROW_OPS = SimpleNamespace(**vars(OPS) | {"narrow": True})
 
 
 def _swish_mixed(ops, z, beta):
@@ -226,7 +228,8 @@ def _block_size(tensors):
 
 def _rounded(formula, dtype, z, factor, *params):
     wide = z.double()
-    value = formula(OPS, wide, *(x.double() if isinstance(x, torch.Tensor) else x for x in params))
+    ops = OPS if dtype == torch.float64 else NARROW_OPS
+    value = formula(ops, wide, *(x.double() if isinstance(x, torch.Tensor) else x for x in params))
     if factor is not None:
         value = factor.double() * value
     if dtype.itemsize == 2:

@@ -22,9 +22,11 @@ OPS = SimpleNamespace(
     exp=np.exp,
     expm1=np.expm1,
     log1p=np.log1p,
+    narrow=False,  # whether the result will be rounded to fewer bits than float64 has
     tanh=np.tanh,
     where=np.where,
 )
+NARROW_OPS = SimpleNamespace(**vars(OPS) | {"narrow": True})
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 BLOCK = 8192  # float64 elements: a block and its temporaries stay in the L2 cache
 
@@ -62,6 +64,7 @@ def evaluate(formula, z, out, *params):
             f"no kernel for dtype {z.dtype.name!r}; choose from {list(FLOATS)} or an integer type"
         )
     result = np.empty_like(z, dtype) if out is None else _checked(out, z.shape, dtype)
+    ops = OPS if dtype.name == "float64" else NARROW_OPS
     target = np.empty_like(z, np.float64) if dtype.name == "bfloat16" else result
     with (
         np.errstate(all="ignore"),
@@ -75,7 +78,7 @@ def evaluate(formula, z, out, *params):
         ) as blocks,
     ):
         for z_block, target_block in blocks:
-            target_block[...] = formula(OPS, z_block, *params)
+            target_block[...] = formula(ops, z_block, *params)
     if target is not result:
         with np.errstate(all="ignore"):
             result[...] = _round_to_odd(target).astype(dtype)

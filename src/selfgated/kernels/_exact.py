@@ -66,8 +66,11 @@ def off_tie(ops, y, rest):
     """y, moved by about one ULP towards the sign of `rest`, where y is short and `rest` is not zero.
 
     `rest` is what the rounding to float64 left out. A short y, of 26 bits, may lie half-way between two
-    numbers of a narrower type, and then the rest alone decides how it is to be rounded.
+    numbers of a narrower type, and then the rest alone decides how it is to be rounded. Where the result is
+    float64 itself, y stays.
     """
+    if not ops.narrow:
+        return y
     short = (halves(y)[1] == 0) & (rest != 0)
     return ops.where(short, y + ops.copysign(2.0**-52 * ops.abs(y), rest), y)
 
