@@ -264,3 +264,17 @@ def test_where_of_two_numbers_is_float64():
     got = autograd.OPS.where(torch.tensor([True, False]), 2e-174, 1.0)
     assert got.dtype == torch.float64
     assert got[0] == 2e-174
+
+
+def test_saved_tensors_are_unpacked_once():
+    """Checkpointing without reentry, and hooks that move what is saved, rely on it."""
+    z = torch.randn(5, dtype=torch.float64, requires_grad=True)
+    beta = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
+    unpacked = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: unpacked.append(t) or t):
+        a = functional.swish(z, beta)
+    a.sum().backward()
+    assert len(unpacked) == 2
+    again = torch.utils.checkpoint.checkpoint(functional.gelu, z, use_reentrant=False)
+    (got,) = torch.autograd.grad(again.sum(), z)
+    torch.testing.assert_close(got, functional.gelu_grad(z), rtol=0, atol=0)

@@ -177,7 +177,7 @@ def test_default_is_that_of_the_kernel(record):
 
 def test_parameters_reject_unknown_keyword():
     assert catalog.get("swish").parameters({"beta": 2.0}) == {"beta": 2.0}
-    with pytest.raises(TypeError, match=r"gelu takes no parameter 'beta'; choose from \[\]"):
+    with pytest.raises(TypeError, match=r"gelu takes no parameter 'beta'; it takes none"):
         catalog.get("gelu").parameters({"beta": 2.0})
 
 

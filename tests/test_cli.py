@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 
@@ -200,3 +201,16 @@ def test_chromium_version_is_what_the_program_prints(monkeypatch, tmp_path):
     program.chmod(0o755)
     monkeypatch.setattr(cli.shutil, "which", lambda name: str(program) if name == "chromium" else None)
     assert cli._chromium() == f"{program} (Chromium 1.2.3)"
+
+
+def test_reader_that_closes_the_pipe_early_is_no_error():
+    command = f"{shlex.quote(sys.executable)} -m selfgated act gelu --json; echo rc $? >&2"
+    done = subprocess.run(f"({command}) | true", shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == "rc 0\n"
+
+
+def test_ascii_terminal_gets_all_lines():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "selfgated", "act", "tanh"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "M\\xfcller" in done.stdout

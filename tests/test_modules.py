@@ -259,3 +259,15 @@ def test_replace_act_rejects_unknown_names():
         modules.replace_act(nn.Sequential(nn.ReLU()), "rleu", "silu")
     with pytest.raises(ValueError, match="unknown activation 'sliu'"):
         modules.replace_act(nn.Sequential(nn.ReLU()), "relu", "sliu")
+
+
+@pytest.mark.parametrize(("old", "layer"), [("relu", nn.ReLU), ("gelu", nn.GELU)])
+def test_replace_act_reaches_the_fused_path_of_a_transformer_layer(old, layer):
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, activation=layer(), batch_first=True)
+    modules.replace_act(encoder, old, "silu")
+    encoder.eval()
+    x = torch.randn(2, 3, 8)
+    with torch.no_grad():
+        fused = encoder(x)
+    torch.testing.assert_close(fused, encoder(x))

@@ -346,6 +346,18 @@ def test_swish_extrema_of_negative_beta_are_extrema(order):
             _close(sp.N(e.where, 60)._to_mpmath(200), e.where_digits, 45)
 
 
+@pytest.mark.parametrize("value", [1e-300, 0.3, -1e300])
+def test_swish_slope_changes_sign_at_its_extrema_for_any_beta(value):
+    for order in range(3):
+        for e in extrema("swish", order, beta=value):
+            near = [e.where_digits * (1 + h) for h in (-(mp.mpf(10) ** -8), mp.mpf(10) ** -8)]
+            near = near if e.where_digits else [-1e-3 / value, 1e-3 / value]
+            left, right = (evaluate("swish", order, x, beta=value) for x in sorted(near))
+            middle = evaluate("swish", order, e.where_digits, beta=value)
+            assert (max if e.kind == "maximum" else min)(left, middle, right) == middle
+            _close(middle, e.value_digits, 40)
+
+
 def test_swish_without_beta_has_no_extrema():
     assert [extrema("swish", order, beta=0) for order in range(3)] == [[], [], []]
 

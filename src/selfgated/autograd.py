@@ -311,9 +311,12 @@ class Term(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_output):
         """Gradients for z, beta and upstream: terms again."""
+        saved = ctx.saved_tensors  # once: hooks may unpack it only once
         return *(
-            _derivative(ctx, k, grad_output, x.shape, x.dtype) if ctx.needs_input_grad[k] else None
-            for k, x in enumerate(ctx.saved_tensors)
+            _derivative(ctx.order, saved, k, grad_output, x.shape, x.dtype)
+            if ctx.needs_input_grad[k]
+            else None
+            for k, x in enumerate(saved)
         ), None
 
 
@@ -323,8 +326,9 @@ class DualTerm(Term):
     @staticmethod
     def jvp(ctx, *tangents):
         """The sum of the same three terms, along the tangents of z, beta and upstream."""
+        saved = ctx.saved_tensors
         return sum(
-            _derivative(ctx, k, tangent, ctx.order.shape, ctx.order.dtype)
+            _derivative(ctx.order, saved, k, tangent, ctx.order.shape, ctx.order.dtype)
             for k, tangent in enumerate(tangents[:3])
             if tangent is not None
         )
@@ -363,11 +367,10 @@ def term(name, z, beta=None, upstream=None, *, i=0, j=0, param=None, shape=None,
     return function.apply(z, beta, upstream, Order(name, i, j, param, shape, dtype or z.dtype))
 
 
-def _derivative(ctx, k, factor, shape, dtype):
+def _derivative(order, saved, k, factor, shape, dtype):
     """factor times the derivative of a term in z (k = 0), beta (1) or upstream (2)."""
-    z, beta, upstream = ctx.saved_tensors
+    z, beta, upstream = saved
     if k < 2 and upstream is not None:
         factor = factor * upstream
-    order = ctx.order
     i, j = order.i + (k == 0), order.j + (k == 1)
     return term(order.name, z, beta, factor, i=i, j=j, param=order.param, shape=shape, dtype=dtype)

@@ -109,7 +109,8 @@ class Activation:
         known = {} if self.parameter is None else {self.parameter: self.default}
         for keyword in given:
             if keyword not in known:
-                raise TypeError(f"{self.name} takes no parameter {keyword!r}; choose from {list(known)}")
+                choices = f"choose from {list(known)}" if known else "it takes none"
+                raise TypeError(f"{self.name} takes no parameter {keyword!r}; {choices}")
         return known | given
 
 

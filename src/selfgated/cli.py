@@ -31,11 +31,14 @@ def _act(args):
 
     # SymPy and SciPy load only once the name is known to be good.
     from mpmath import nstr
+    from sympy import Rational
 
     from selfgated import moments, symbolic
 
     gains = moments.gains(record.name, **params)  # also checks the value of the parameter
-    extrema_params = params if record.name == "swish" else {}
+    given = {
+        key: Rational(repr(value)) for key, value in given.items()
+    }  # 1.702 as the decimal that was typed
     limits = symbolic.limits(record.name, **params)
     gate = symbolic.gate(record.name, **given)
     return {
@@ -59,7 +62,7 @@ def _act(args):
                     "where_exact": None if found.where is None else str(found.where),
                     "value_exact": None if found.value is None else str(found.value),
                 }
-                for found in symbolic.extrema(record.name, order, DIGITS + 3, **extrema_params)
+                for found in symbolic.extrema(record.name, order, DIGITS + 3, **given)
             ]
             for order, symbol in enumerate(("f", "f'"))
         },
@@ -150,8 +153,11 @@ def _device():
 def _cache():
     """Return (folder, state). Nothing is created."""
     folder = os.environ.get("SELFGATED_CACHE")
-    folder = Path(folder).expanduser() if folder else Path.home() / ".cache" / "selfgated"
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        folder = Path(folder).expanduser() if folder else Path.home() / ".cache" / "selfgated"
+        nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    except (OSError, RuntimeError) as error:
+        return folder, f"not usable: {error}"
     writable = nearest.is_dir() and os.access(nearest, os.W_OK)
     state = "exists" if folder.exists() else "not there yet"
     return folder, f"{state}, {'writable' if writable else 'not writable'}"
@@ -206,7 +212,7 @@ def _parser():
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     act = commands.add_parser("act", help="definition, slope, limits, extrema and gains of one activation")
     act.add_argument("name", metavar="NAME", help="a name or alias, such as gelu or swish-1")
-    act.add_argument("--beta", type=float, help="parameter of swish, positive (default 1)")
+    act.add_argument("--beta", type=float, help="parameter of swish, any finite number (default 1)")
     act.add_argument("--json", action="store_true", help="print JSON")
     act.set_defaults(run=_run_act)
     doctor = commands.add_parser("doctor", help="versions, device, cache and browser of this installation")
@@ -228,8 +234,16 @@ def main(argv=None):
         Exit code: 0; 1 if `doctor` misses something; 2 for bad input, with one line on stderr.
     """
     args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name such as Müller in an ASCII terminal
     try:
-        return args.run(args)
-    except (ValueError, TypeError) as error:
+        code = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, head for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, ArithmeticError) as error:
         print(f"selfgated: {error}", file=sys.stderr)
         return 2
+    return code

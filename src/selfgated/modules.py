@@ -457,6 +457,9 @@ def replace_act(model, old, new, **kwargs):
         if not path:
             return replaced[module]
         model.set_submodule(path, replaced[module])
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer) and module.activation in replaced.values():
+            module.activation_relu_or_gelu = 0  # else its fused path goes on computing the old function
     return model
 
 

@@ -125,6 +125,12 @@ def finite(name, value):
         value = value[()]
     if not isinstance(value, (Real, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{name} must be a real number, not {value!r}")
+    try:
+        value = float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{name} must fit into a float64; the integer part of this one has more digits"
+        ) from None
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, not {value!r}")
-    return float(value)
+    return value

@@ -76,8 +76,8 @@ def off_tie(ops, y, rest):
 
 
 def quadratic_rest(ops, z, a):
-    """The sign of a z where abs(a) is so small that z / 2 + a z / 4 rounds to z / 2, else 0."""
-    return ops.where(ops.abs(a) < 2.0**-54, a * z, 0.0)
+    """The sign of a z where abs(a) is so small that z / 2 + a z / 4 may round to z / 2, else 0."""
+    return ops.where(ops.abs(a) < 2.0**-51, a * z, 0.0)
 
 
 def horner(coefficients, d):

@@ -81,6 +81,8 @@ def _relu6_grad(ops, z):
 
 
 def _leaky_relu(ops, z, negative_slope):
+    if negative_slope == 0:  # 0 times minus infinity is not a number
+        return ops.where(z <= 0, ops.copysign(0.0, z), z)
     return ops.where(z > 0, z, off_tie(ops, *two_product(z, negative_slope)))
 
 

@@ -15,6 +15,8 @@ from selfgated.kernels import _constants as c
 from selfgated.kernels._evaluate import evaluate, finite
 from selfgated.kernels._exact import FAR, off_tie, quadratic_rest, scaled_exp, scaled_product, two_sum
 
+SMALL = 2.0**-14  # below, the fourth power is lost beside 1
+
 
 def _silu(ops, z):
     return _value(ops, z, ops.clip(z, -FAR, FAR))
@@ -45,12 +47,18 @@ def _swish_beta_grad(ops, z, beta):
     e, k = scaled_exp(ops, -ops.abs(hi) / 2, -ops.copysign(lo, lo * hi) / 2)
     # The square of z sqrt(E) / (1 + E): z^2 alone overflows from 1e154.
     root = ops.where(ops.abs(hi) == FAR, 0.0, (z * k) * e * k / (1 + (e * k * k) ** 2))
-    return root * root
+    return _below(ops, root * root, (0.5 * z) ** 2, ops.clip(hi, -SMALL, SMALL) / 2)
+
+
+def _below(ops, y, top, x):
+    """top (1 - x^2) where abs(x) < SMALL / 2, else y: just below a number that may be a tie."""
+    small = ops.abs(x) < SMALL / 2
+    return ops.where(small, off_tie(ops, top - top * (x * x), -ops.abs(x) * top), y)
 
 
 def _value(ops, z, a, lo=0.0):
     e, k = scaled_exp(ops, -ops.abs(a), ops.copysign(1.0, -a) * lo)
-    tail = ops.where(e == 0, -0.0, ((z * k) * e) * k)
+    tail = ops.where(e == 0, ops.copysign(0.0, z), ((z * k) * e) * k)
     y = ops.where(a < 0, tail, z) / (1 + e * (k * k))
     return off_tie(ops, y, quadratic_rest(ops, z, a))
 
@@ -72,7 +80,9 @@ def _curvature(ops, a, lo=0.0, beta=1.0):
     d = ((t - c.SWISH_FLAT_HI) + d_lo) + (rest - c.SWISH_FLAT_REST)
     near = (c.SWISH_FLAT_HI - 2) * ops.expm1(-d) + d * ops.expm1(-t)
     bracket = ops.where(t < 1, (2 - t) + whole * (2 + t), near)
-    return ((beta * k) * (bracket / (1 + whole) ** 3 * e)) * k
+    y = ((beta * k) * (bracket / (1 + whole) ** 3 * e)) * k
+    # Near 0, beta / 2 (1 - t^2 / 2).
+    return _below(ops, y, 0.5 * beta + 0.0 * t, ops.clip(t, 0.0, SMALL) * c.SQRT_HALF)
 
 
 def silu(z, *, out=None):

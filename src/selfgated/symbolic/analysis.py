@@ -10,7 +10,7 @@ import sympy as sp
 from mpmath import mp
 
 from .evaluation import value_at
-from .expressions import beta, check_name, check_order, derivative, exact, substitution, z
+from .expressions import check_name, check_order, derivative, exact, substitution, z
 
 
 class CothFixedPoint(sp.NumberSymbol):
@@ -94,8 +94,6 @@ _PLACES = {
 def _closed_forms(name, order, pairs):
     """Return the known exact (place, value) pairs."""
     slope = {"silu": sp.Integer(1), "gelu_sigmoid": sp.Rational(1702, 1000)}.get(name)
-    if name == "swish":
-        slope = pairs[0][1]
     if slope is not None:
         scale = slope ** (order - 1)
         known = [(place / slope, None if v is None else v * scale) for place, v in _SILU_PLACES[order]]
@@ -160,27 +158,32 @@ def extrema(name, order=0, digits=50, **params):
     if check_name(name) != "swish" and params:
         raise TypeError(f"extrema of {name} take no parameter, not {next(iter(params))!r}")
     if name == "swish":
-        params = {"beta": exact(params.pop("beta", 1), "beta")} | params
-        if params["beta"].is_zero:
-            return []
-        if params["beta"].is_negative:
-            return [
-                _reflected(e, order) for e in reversed(extrema(name, order, digits, beta=-params["beta"]))
-            ]
+        beta_ = exact(params.pop("beta", 1), "beta")
+        if params:
+            substitution(name, params)  # names a keyword that swish does not take
+        return _scaled(extrema("silu", order, digits), order, digits, beta_)
     return list(_extrema(name, int(order), int(digits), substitution(name, params)))
 
 
-def _reflected(extremum, order):
-    """The extremum of a Swish of negative beta: f(z; -beta) = -f(-z; beta)."""
-    sign = 1 if order == 1 else -1
+def _scaled(found, order, digits, k):
+    """Extrema of SiLU moved to Swish: f(z; k) = f(k z; 1) / k, and f(z; -k) = -f(-z; k)."""
+    if k.is_zero:
+        return []
+    scale = k ** (order - 1)  # negative for k < 0 where the order is even
     swapped = {"minimum": "maximum", "maximum": "minimum"}
-    return Extremum(
-        extremum.kind if sign == 1 else swapped[extremum.kind],
-        None if extremum.where is None else -extremum.where,
-        None if extremum.value is None else sign * extremum.value,
-        -extremum.where_digits,
-        sign * extremum.value_digits,
-    )
+    with mp.workdps(digits + 15):
+        by, height = _number(k, digits), _number(scale, digits)
+        moved = [
+            Extremum(
+                e.kind if scale.is_positive else swapped[e.kind],
+                None if e.where is None else e.where / k,
+                None if e.value is None else e.value * scale,
+                e.where_digits / by,
+                e.value_digits * height,
+            )
+            for e in found
+        ]
+    return moved if k.is_positive else moved[::-1]
 
 
 @lru_cache(maxsize=256)
@@ -190,9 +193,8 @@ def _extrema(name, order, digits, pairs):
 
     found, closed = [], list(_closed_forms(name, order, pairs))
     with mp.workdps(digits + 15):
-        reach = 1 / mp.mpf(pairs[0][1].p) * pairs[0][1].q if pairs and pairs[0][0] == beta else mp.one
         # the offset keeps 0 and the other exact places off the grid
-        grid = [reach * (mp.mpf(k) / 16 + mp.mpf("0.01")) for k in range(-193, 193)]
+        grid = [mp.mpf(k) / 16 + mp.mpf("0.01") for k in range(-193, 193)]
         signs = [mp.sign(value_at(name, order + 1, x, 5, pairs)) for x in grid]
         for (left, s_left), (right, s_right) in pairwise(zip(grid, signs, strict=True)):
             if s_left * s_right >= 0:
@@ -200,7 +202,7 @@ def _extrema(name, order, digits, pairs):
             root = mpmath.findroot(
                 slope, (left, right), solver="anderson", tol=mp.mpf(10) ** (-2 * digits), maxsteps=200
             )
-            width = mp.mpf(10) ** (-digits) * max(abs(root), reach * mp.mpf(10) ** (-3))
+            width = mp.mpf(10) ** (-digits) * max(abs(root), mp.mpf(10) ** (-3))
             if mp.sign(slope(root - width)) != s_left or mp.sign(slope(root + width)) != s_right:
                 raise ArithmeticError(f"no sign change of derivative {order + 1} of {name} at {root}")
             match = [pair for pair in closed if abs(_number(pair[0], digits) - root) <= width]
