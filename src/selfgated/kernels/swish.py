@@ -53,7 +53,7 @@ def _swish_beta_grad(ops, z, beta):
 def _below(ops, y, top, x):
     """top (1 - x^2) where abs(x) < SMALL / 2, else y: just below a number that may be a tie."""
     small = ops.abs(x) < SMALL / 2
-    return ops.where(small, off_tie(ops, top - top * (x * x), -ops.abs(x) * top), y)
+    return ops.where(small, off_tie(ops, top * (1 - x * x), -ops.abs(x) * top), y)
 
 
 def _value(ops, z, a, lo=0.0):
