@@ -271,3 +271,10 @@ def test_replace_act_reaches_the_fused_path_of_a_transformer_layer(old, layer):
     with torch.no_grad():
         fused = encoder(x)
     torch.testing.assert_close(fused, encoder(x))
+
+
+def test_swish_beta_must_fit_its_dtype():
+    with pytest.raises(ValueError, match=r"beta = 70000.0 does not fit into torch.float16"):
+        modules.Swish(70_000.0, dtype=torch.float16)
+    with pytest.raises(TypeError, match=r"no beta of dtype torch.int32; choose from \['torch.float16'"):
+        modules.Swish(dtype=torch.int32)

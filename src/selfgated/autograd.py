@@ -74,7 +74,7 @@ from selfgated.kernels.swish import (
     _swish_grad2,
 )
 
-__all__ = ["FORMULAS", "OPS", "DualTerm", "Order", "Term", "checked", "compute", "term"]
+__all__ = ["FLOATS", "FORMULAS", "OPS", "DualTerm", "Order", "Term", "checked", "compute", "term"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BLOCK = 2**15  # elements a thread: float64 temporaries stay in the cache, and torch splits no finer

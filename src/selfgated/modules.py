@@ -12,6 +12,7 @@ from torch import nn
 
 from selfgated import catalog
 from selfgated import functional as F
+from selfgated.autograd import FLOATS
 from selfgated.kernels._evaluate import finite
 
 __all__ = [
@@ -193,7 +194,7 @@ class Swish(nn.Module):
     Raises
     ------
     TypeError, ValueError
-        For a `beta` that is not a finite number, a `num_parameters` that is not a positive integer, and in
+        For a `beta` that is not a finite number of its dtype, a `num_parameters` that is not positive, and in
         the forward pass for a `z` whose dimension 1 is not `num_parameters`.
 
     Notes
@@ -210,7 +211,12 @@ class Swish(nn.Module):
         super().__init__()
         if isinstance(num_parameters, bool) or not isinstance(num_parameters, int) or num_parameters < 1:
             raise ValueError(f"num_parameters must be a positive integer, not {num_parameters!r}")
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        if dtype not in FLOATS:
+            raise TypeError(f"Swish has no beta of dtype {dtype}; choose from {[str(d) for d in FLOATS]}")
         self.init = finite("beta", beta)
+        if abs(self.init) > torch.finfo(dtype).max:
+            raise ValueError(f"beta = {self.init!r} does not fit into {dtype}")
         self.num_parameters = num_parameters
         self.learnable = learnable
         value = torch.empty(num_parameters, device=device, dtype=dtype)
