@@ -1,4 +1,5 @@
 import ast
+import doctest
 import json
 import os
 import re
@@ -230,3 +231,9 @@ def test_constraints_from_freeze():
     assert text == tool.HEADER + "Jinja2==3.1.6\ntriton==3.9\nzipp==4.1\n"
     with pytest.raises(ValueError, match=r"'odd @ https://example\.com/odd\.zip' was not installed"):
         tool.constraints("odd @ https://example.com/odd.zip\n", "")
+
+
+def test_examples_of_the_readme_run():
+    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert tried >= 4
+    assert failed == 0
