@@ -11,6 +11,7 @@ import csv
 import datetime
 import hashlib
 import json
+import math
 import platform
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -102,9 +103,12 @@ def key():
 
 
 def power(text):
-    """A number, or a power such as 2^-30."""
+    """0, inf or a power of two, as a number or like 2^-30: the blocks are binades."""
     base, caret, exponent = text.partition("^")
-    return float(base) ** int(exponent) if caret else float(text)
+    value = float(base) ** int(exponent) if caret else float(text)
+    if value not in (0, math.inf) and math.frexp(value)[0] != 0.5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0, inf or a power of two")
+    return value
 
 
 def blocks(smallest, largest):
@@ -176,6 +180,8 @@ def main(argv=None):
                 store.write(json.dumps(part) + "\n")
                 store.flush()
         except KeyboardInterrupt:
+            if args.jobs > 1:
+                pool.shutdown(cancel_futures=True)
             sys.exit("interrupted; the same command goes on from here")
     rows = summary([d for d in done if d["function"] in args.functions])
     with args.out.open("w", newline="") as file:

@@ -162,5 +162,12 @@ def test_sweep_counts_wrong_infinities_and_nans(sweep, monkeypatch):
     assert sweep.measure("silu", 0, "torch")["max_ulp"] == 0
 
 
+@pytest.mark.parametrize("bad", ["3", "-2", "nan", "2^0.5", "one"])
+def test_sweep_rejects_a_range_that_is_not_of_binades(sweep, bad, capsys):
+    with pytest.raises(SystemExit):
+        sweep.main([f"--smallest={bad}"])
+    assert f"{bad!r}" in capsys.readouterr().err
+
+
 def test_kernel_names_of_the_sweep_exist(sweep):
     assert set(sweep.FUNCTIONS) <= set(kernels.__all__)
