@@ -7,12 +7,14 @@ import resource
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfgated import __version__, catalog, cli, moments, symbolic
+from selfgated.cli import doctor
 
 
 def run(*argv):
@@ -117,7 +119,7 @@ def test_help_lists_only_commands_that_exist():
     code, out, _ = run("--help")
     listed = re.findall(r"^    (\w+) ", out, re.MULTILINE)
     assert code == 0
-    assert listed == ["act", "doctor"]
+    assert listed == [name for name in cli.COMMANDS if find_spec(f"selfgated.cli.{name}")]
 
 
 def test_module_runs_as_the_command_and_prints_its_version():
@@ -144,7 +146,7 @@ def facts(out):
 def test_doctor_prints_versions_and_paths(monkeypatch, tmp_path):
     monkeypatch.setenv("SELFGATED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SELFGATED_DEVICE", "cpu")
-    monkeypatch.setattr(cli, "_chromium", lambda: "none")
+    monkeypatch.setattr(doctor, "_chromium", lambda: "none")
     code, out, err = run("doctor")
     shown = facts(out)
     assert (code, err) == (0, "")
@@ -158,9 +160,9 @@ def test_doctor_prints_versions_and_paths(monkeypatch, tmp_path):
 
 
 def test_doctor_says_when_a_required_package_is_missing(monkeypatch):
-    found = cli._version
-    monkeypatch.setattr(cli, "_version", lambda package: None if package == "scipy" else found(package))
-    monkeypatch.setattr(cli, "_chromium", lambda: "none")
+    found = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda package: None if package == "scipy" else found(package))
+    monkeypatch.setattr(doctor, "_chromium", lambda: "none")
     code, out, err = run("doctor")
     assert code == 1
     assert facts(out)["scipy"] == "not installed"
@@ -169,7 +171,7 @@ def test_doctor_says_when_a_required_package_is_missing(monkeypatch):
 
 def test_doctor_torch_missing_is_no_fault(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(cli, "_chromium", lambda: "none")
+    monkeypatch.setattr(doctor, "_chromium", lambda: "none")
     monkeypatch.delenv("SELFGATED_DEVICE", raising=False)
     code, out, _ = run("doctor")
     assert code == 0
@@ -178,29 +180,29 @@ def test_doctor_torch_missing_is_no_fault(monkeypatch):
 
 def test_doctor_unknown_device_is_named(monkeypatch):
     monkeypatch.setenv("SELFGATED_DEVICE", "tpu")
-    monkeypatch.setattr(cli, "_chromium", lambda: "none")
+    monkeypatch.setattr(doctor, "_chromium", lambda: "none")
     code, _, err = run("doctor")
     assert code == 1
     assert err == "selfgated: SELFGATED_DEVICE='tpu' is not available; choose from ['auto', 'cpu', 'cuda']\n"
 
 
 def test_doctor_notes_another_version_than_the_pin(monkeypatch):
-    monkeypatch.setattr(cli, "_requirements", lambda: ({"numpy": "1.0.0"}, {"numpy"}))
-    monkeypatch.setattr(cli, "_chromium", lambda: "none")
+    monkeypatch.setattr(doctor, "_requirements", lambda: ({"numpy": "1.0.0"}, {"numpy"}))
+    monkeypatch.setattr(doctor, "_chromium", lambda: "none")
     assert facts(run("doctor")[1])["numpy"].endswith("(requirements.txt pins 1.0.0)")
 
 
 def test_chromium_missing_says_how_to_install(monkeypatch):
-    monkeypatch.setattr(cli.shutil, "which", lambda name: None)
-    assert "apt-get install chromium" in cli._chromium()
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert "apt-get install chromium" in doctor._chromium()
 
 
 def test_chromium_version_is_what_the_program_prints(monkeypatch, tmp_path):
     program = tmp_path / "chromium"
     program.write_text("#!/bin/sh\necho Chromium 1.2.3\n")
     program.chmod(0o755)
-    monkeypatch.setattr(cli.shutil, "which", lambda name: str(program) if name == "chromium" else None)
-    assert cli._chromium() == f"{program} (Chromium 1.2.3)"
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: str(program) if name == "chromium" else None)
+    assert doctor._chromium() == f"{program} (Chromium 1.2.3)"
 
 
 def test_reader_that_closes_the_pipe_early_is_no_error():

@@ -278,3 +278,52 @@ def test_swish_beta_must_fit_its_dtype():
         modules.Swish(70_000.0, dtype=torch.float16)
     with pytest.raises(TypeError, match=r"no beta of dtype torch.int32; choose from \['torch.float16'"):
         modules.Swish(dtype=torch.int32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_get_act_layer_native_is_the_function_and_grad(name):
+    act = modules.get_act_layer(name, native=True)()
+    assert modules.act_name(act) == name
+    assert not isinstance(act, modules.Activation)
+    torch.manual_seed(0)
+    z = (3 * torch.randn(1000, dtype=torch.float64)).requires_grad_()
+    y, expected = act(z), getattr(functional, name)(z)
+    # torch's softplus is z from 20 on, exp(-20) = 2e-9 too low; its hard_sigmoid has float32(1 / 6) as slope.
+    close = {"rtol": 1e-12, "atol": {"softplus": 3e-9, "hard_sigmoid": 6e-9}.get(name, 1e-12)}
+    torch.testing.assert_close(y, expected, **close)
+    torch.testing.assert_close(
+        torch.autograd.grad(y.sum(), z)[0], torch.autograd.grad(expected.sum(), z)[0], **close
+    )
+    assert act(z.bfloat16()).dtype == torch.bfloat16
+
+
+def test_get_act_layer_native_takes_arguments_and_rejects_unknown_ones():
+    assert modules.get_act_layer("leaky_relu", native=True, negative_slope=0.2)().negative_slope == 0.2
+    with pytest.raises(ValueError, match="unknown activation 'gleu'"):
+        modules.get_act_layer("gleu", native=True)
+    with pytest.raises(TypeError, match="beta"):
+        modules.get_act_layer("silu", native=True, beta=2.0)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_parameters": 3}, {"num_parameters": 3, "learnable": False}])
+def test_native_swish_is_swish_and_grad(options):
+    ours = modules.get_act_layer("swish", beta=1.5, dtype=torch.float64, **options)()
+    native = modules.get_act_layer("swish", native=True, beta=0.0, dtype=torch.float64, **options)()
+    native.load_state_dict(ours.state_dict())
+    assert modules.act_name(native) == "swish"
+    assert native(torch.zeros(2, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    z = torch.linspace(-30, 30, 90, dtype=torch.float64).reshape(6, 3, 5).requires_grad_()
+    grads = []
+    for act in (ours, native):
+        y = act(z)
+        wanted = [z, *act.parameters()]
+        grads.append([y, *torch.autograd.grad(y.square().sum(), wanted)])
+    for a, b in zip(*grads, strict=True):
+        # The gradient of beta is a sum over z whose terms cancel to a hundredth.
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_replace_act_finds_native_modules():
+    model = network(modules.get_act_layer("gelu_sigmoid", native=True))
+    modules.replace_act(model, "gelu_sigmoid", "swish")
+    assert sum(isinstance(m, modules.Swish) for m in model.modules()) == 2

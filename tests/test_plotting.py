@@ -180,3 +180,148 @@ def test_save_is_deterministic_and_small(tmp_path, ending):
 def test_save_other_ending_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"cannot save as 'pdf'; choose from \['png', 'svg'\]"):
         plotting.save(plotting.curves("mish"), tmp_path / "figure.pdf")
+
+
+def test_depth_profile_draws_measured_solid_and_predicted_dashed():
+    values, predicted = [1e-6, 1e-3, 1.0], [2e-6, 1e-3, 0.5]
+    ax = plotting.depth_profile({"sigmoid": values, "vp": values}, predictions={"sigmoid": predicted})
+    drawn, record = lines(ax), catalog.get("sigmoid")
+    np.testing.assert_array_equal(drawn["Sigmoid"].get_xydata(), np.column_stack([[1, 2, 3], values]))
+    assert (drawn["Sigmoid"].get_color(), drawn["Sigmoid"].get_marker()) == (record.colour, record.marker)
+    assert drawn["Sigmoid"].get_linestyle() == "-"
+    np.testing.assert_array_equal(drawn["_predicted sigmoid"].get_ydata(), predicted)
+    assert drawn["_predicted sigmoid"].get_linestyle() == "--"
+    assert drawn["vp"].get_color() not in {r.colour for r in catalog.ACTIVATIONS}
+    assert ax.get_yscale() == "log"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "gradient norm")
+
+
+def test_depth_profile_of_seeds_is_their_median_and_their_range():
+    runs = np.array([[1.0, 4.0], [2.0, 5.0], [9.0, 6.0]])
+    ax = plotting.depth_profile({"tanh": runs}, x=[10, 20], log=False)
+    np.testing.assert_array_equal(lines(ax)["Tanh"].get_xydata(), [[10, 2], [20, 5]])
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert {tuple(c) for c in corners} == {(10, 1), (20, 4), (20, 6), (10, 9)}
+
+
+def test_depth_profile_zero_is_a_cross_at_the_bottom():
+    ax = plotting.depth_profile({"sigmoid": [0.0, 1e-30, 1e-10]})
+    assert list(np.isnan(lines(ax)["Sigmoid"].get_ydata())) == [True, False, False]
+    assert lines(ax)["_zero"].get_xdata() == [1]
+    assert lines(ax)["_zero"].get_ydata() == [ax.get_ylim()[0]]
+    assert "exactly 0" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"values": {"a": [1.0, 2.0]}, "x": [1]}, r"values of 'a' have shape \(1, 2\), x has \(1,\)"),
+        ({"values": {"a": [1.0, np.nan]}}, "values of 'a' hold NaN"),
+        ({"values": {"a": [1.0, -2.0]}}, "values of 'a' hold -2"),
+        ({"values": {"a": [1.0]}, "predictions": {"b": [1.0]}}, r"prediction for 'b'; choose from \['a'\]"),
+        ({"values": {"a": [1.0]}, "predictions": {"a": [1.0, 2.0]}}, r"prediction for 'a' has shape \(2,\)"),
+    ],
+)
+def test_depth_profile_bad_input_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.depth_profile(**given)
+
+
+def test_training_curves_mean_and_band_leave_diverged_networks_out():
+    runs = np.array([[1.0, 3.0], [1.0, np.nan], [np.nan, np.nan]])
+    ax = plotting.training_curves([0, 10, 20], {"relu": runs})
+    np.testing.assert_array_equal(lines(ax)["ReLU"].get_ydata(), [2, 1, np.nan])
+    assert ax.collections[0].get_paths()[0].get_extents().ymax == 3
+    with pytest.raises(ValueError, match=r"records of 'relu' have shape \(3, 2\), step has \(2,\)"):
+        plotting.training_curves([0, 1], {"relu": runs})
+
+
+def test_intervals_one_row_each_from_the_top():
+    rows = {"silu": (0.5, 0.3, 0.7), "gelu": (0.1, -0.1, 0.3)}
+    ax = plotting.intervals(rows, zero=0, points={"gelu": [0.0, 0.2]})
+    bars = [line for line in ax.lines if line.get_label() == "_interval"]
+    np.testing.assert_array_equal([bar.get_xdata() for bar in bars], [[0.3, 0.7], [-0.1, 0.3]])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["SiLU (Swish-1)", "GELU"]
+    assert ax.yaxis_inverted()
+    assert lines(ax)["GELU"].get_color() == catalog.get("gelu").colour
+    assert list(lines(ax)["_zero"].get_xdata()) == [0, 0]
+    np.testing.assert_array_equal(lines(ax)["_points"].get_xdata(), [0, 0.2])
+
+
+def test_intervals_in_groups_share_looks_by_label():
+    one = {"default": (1, 0, 2), "own": (3, 2, 4)}
+    ax = plotting.intervals({"relu": one, "mish": one})
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["ReLU", "Mish"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["default", "own"]
+    dots = [line for line in ax.lines if line.get_marker() in ("o", "s")]
+    colours = [line.get_color() for line in dots]
+    assert colours[0] == colours[2] != colours[1] == colours[3]
+    heights = [line.get_ydata()[0] for line in dots]
+    assert sorted(set(heights)) == heights
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rows": {}}, "no rows"),
+        ({"rows": {"a": (1, 2, 3)}}, "interval of 'a': 2 <= 1 <= 3 does not hold"),
+        ({"rows": {"a": (np.nan, 2, 3)}}, "interval of 'a'"),
+        ({"rows": {"a": (1, 0, 3)}, "points": {"b": [1]}}, r"points for 'b'; choose from \['a'\]"),
+    ],
+)
+def test_intervals_bad_input_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.intervals(**given)
+
+
+def test_heatmap_writes_readable_numbers():
+    table = np.array([[0.0, 0.5, 1.0], [np.nan, 0.25, 0.75]])
+    ax = plotting.heatmap(table, ["silu", "other"], ["a", "b", "c"], limits=(0, 1))
+    assert [text.get_text() for text in ax.texts] == ["0.00", "0.50", "1.00", "–", "0.25", "0.75"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["SiLU (Swish-1)", "other"]
+    image = ax.images[0]
+    for text, value in zip(ax.texts, table.ravel(), strict=True):
+        if np.isfinite(value):
+            pair = [text.get_color(), mpl.colors.to_hex(image.cmap(image.norm(value)))]
+            assert contrast(*pair) > 4.5, pair
+
+
+def contrast(one, other):
+    def luminance(colour):
+        c = np.array(mpl.colors.to_rgb(colour))
+        return (0.2126, 0.7152, 0.0722) @ np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_heatmap_of_equal_numbers_and_own_texts():
+    ax = plotting.heatmap([[0.1, 0.1]], ["x"], ["a", "b"], texts=[["no", "yes"]])
+    assert [text.get_text() for text in ax.texts] == ["no", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"table": [[1.0]], "rows": ["a", "b"], "columns": ["c"]}, r"table has shape \(1, 1\), .* 2 and 1"),
+        ({"table": [[1.0]], "rows": ["a"], "columns": ["c"], "texts": ["x"]}, "texts have shape"),
+        ({"table": [[1.0]], "rows": ["a"], "columns": ["c"], "limits": (1, 0)}, r"limits .* got \(1, 0\)"),
+    ],
+)
+def test_heatmap_bad_input_is_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.heatmap(**given)
+
+
+def test_histograms_are_densities_on_shared_axes():
+    samples = {"layer 1": np.arange(8) + 0.5, "layer 2": np.arange(4) + 0.5}
+    axes = plotting.histograms(samples, bins=4, xlim=(0, 4), curve=lambda z: 0 * z + 0.5, shade=(-5, 0))
+    densities = [ax.patches[0].get_data().values for ax in axes]
+    np.testing.assert_array_equal(densities, [[1 / 8] * 4, [1 / 4] * 4])
+    assert [ax.get_title() for ax in axes] == ["layer 1", "layer 2"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert set(axes[1].lines[0].get_ydata()) == {0.5}
+    with pytest.raises(ValueError, match="sample 'a' is empty or holds numbers that are not finite"):
+        plotting.histograms({"a": [np.inf]})
+    with pytest.raises(ValueError, match="no samples"):
+        plotting.histograms({})
