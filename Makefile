@@ -7,6 +7,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PIP_ARGS ?=
 NB ?=
 NOTEBOOK_LIMIT ?=
+PROFILE ?= quick
+DEVICE ?= auto
+NAMES ?=
+WORKERS ?=
+CIFAR ?=
 PORT ?= 8000
 ARGS ?=
 
@@ -23,10 +28,10 @@ goal = $(or $(firstword $(MAKECMDGOALS)),book)
 require_supported = $(if $(filter $(supported),$(1)),,$(error Self-Gated needs Python 3.11 to 3.13; $(PYTHON) $(if \
 	$(1),is $(1),cannot be run). Name another with make $(goal) PYTHON=python3.12))
 
-.PHONY: help book serve lab test notebooks lint ulp constraints clean distclean
+.PHONY: help book serve lab test test-gpu notebooks results lint ulp constraints clean distclean
 
 help:  ## list the commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 book: $(STAMP)  ## build the book into _build/html
 	$(PY) tools/build_book.py
@@ -42,8 +47,15 @@ test: $(STAMP)  ## run the tests and doctests, then compare every notebook with 
 	SELFGATED_DEVICE=cpu OMP_NUM_THREADS=1 $(PY) -m pytest tests src/selfgated --doctest-modules -n 2 --dist loadgroup
 	$(PY) tools/check_notebooks.py $(if $(NOTEBOOK_LIMIT),--limit $(NOTEBOOK_LIMIT)) $(NB)
 
+test-gpu: $(STAMP)  ## rerun the training notebooks on CUDA, by their assertions
+	$(PY) tools/gpu_notebooks.py $(NB)
+
 notebooks: $(STAMP)  ## re-execute and normalise the notebooks (NB=notebooks/02_swish.ipynb for one)
 	$(PY) tools/notebooks.py $(NB)
+
+results: $(STAMP)  ## record what the chapters plot (PROFILE=tiny|quick|full DEVICE=auto|cpu|cuda NAMES= WORKERS= CIFAR=)
+	$(PY) -m selfgated.experiments $(NAMES) --profile $(PROFILE) --device $(DEVICE) \
+		$(if $(WORKERS),--workers $(WORKERS)) $(if $(CIFAR),--cifar $(CIFAR)) $(ARGS)
 
 lint: $(STAMP)  ## check style, format and the order of imports
 	$(PY) -m ruff check .
