@@ -298,6 +298,7 @@ def contrast(one, other):
 def test_heatmap_of_equal_numbers_and_own_texts():
     ax = plotting.heatmap([[0.1, 0.1]], ["x"], ["a", "b"], texts=[["no", "yes"]])
     assert [text.get_text() for text in ax.texts] == ["no", "yes"]
+    assert ax.images[0].norm(0.1) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -319,8 +320,9 @@ def test_histograms_are_densities_on_shared_axes():
     densities = [ax.patches[0].get_data().values for ax in axes]
     np.testing.assert_array_equal(densities, [[1 / 8] * 4, [1 / 4] * 4])
     assert [ax.get_title() for ax in axes] == ["layer 1", "layer 2"]
-    assert axes[0].get_ylim() == axes[1].get_ylim()
     assert set(axes[1].lines[0].get_ydata()) == {0.5}
+    plain = plotting.histograms(samples, bins=4, xlim=(0, 4))
+    assert plain[0].get_ylim() == plain[1].get_ylim()
     with pytest.raises(ValueError, match="sample 'a' is empty or holds numbers that are not finite"):
         plotting.histograms({"a": [np.inf]})
     with pytest.raises(ValueError, match="no samples"):
