@@ -110,6 +110,8 @@ def test_train_says_which_network_diverged():
         (["--seeds", "5:2"], "bad seeds '5:2'; choose a range such as 0:5"),
         (["--seeds", "1,1"], "bad seeds '1,1'"),
         (["--seeds", "a"], "bad seeds 'a'"),
+        (["--seeds", str(2**63)], f"bad seeds '{2**63}'"),
+        (["--seeds", "0:99999999999999"], "at most 100000"),
         (["--lr", "fast"], "argument --lr: invalid float value: 'fast'"),
         (["--lr", "-1"], "lr must be a number of at least 0, not -1.0"),
         (["--depth", "0"], "depth must be a positive integer, not 0"),

@@ -222,7 +222,7 @@ def test_command_after_ctrl_c_says_how_much_is_done(here, monkeypatch, capsys):
 
 
 def test_module_unknown_names_the_choices_and_import_is_lazy():
-    with pytest.raises(ValueError, match=r"unknown experiment 'cnn'; choose from \['vanishing_gradients', "):
+    with pytest.raises(ValueError, match=r"unknown experiment 'cnn'; choose from \['signal_propagation', "):
         experiments.module("cnn")
     code = "import sys, selfgated.experiments.record; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,26 @@ where it is needed.
 from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = ["catalog", "functional", "glance", "kernels", "modules", "moments", "plotting", "symbolic", "ulp"]
+__all__ = [
+    "catalog",
+    "data",
+    "experiments",
+    "functional",
+    "glance",
+    "init",
+    "kernels",
+    "models",
+    "modules",
+    "moments",
+    "plotting",
+    "probes",
+    "stacked",
+    "statistics",
+    "sweep",
+    "symbolic",
+    "train",
+    "ulp",
+]
 
 
 def __getattr__(name):

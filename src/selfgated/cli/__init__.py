@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 
 from selfgated import __version__
 
@@ -17,13 +16,20 @@ __all__ = ["main"]
 COMMANDS = ("act", "audit", "data", "doctor", "sweep", "train")
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser, and by inheritance those of the commands, whose errors are one line without the usage."""
+
+    def error(self, message):
+        """Exit with code 2."""
+        self.exit(2, f"selfgated: {message}; see `{self.prog} --help`\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="selfgated", description="Smooth activation functions.")
+    parser = Parser(prog="selfgated", description="Smooth activation functions.")
     parser.add_argument("--version", action="version", version=f"selfgated {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        if find_spec(f"{__name__}.{name}"):
-            import_module(f"{__name__}.{name}").add(commands)
+        import_module(f"{__name__}.{name}").add(commands)
     return parser
 
 

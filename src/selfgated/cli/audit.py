@@ -9,6 +9,8 @@ from pathlib import Path
 __all__ = ["add"]
 
 MODULE = "_selfgated_audited"
+# What `selfgated.cli.main` reports in one line as it is.
+REPORTED = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
 class _InTheirFile(Exception):
@@ -47,8 +49,10 @@ def _user_code(path):
             yield
     except (Exception, SystemExit) as error:
         text = _describe(error, path)
-        if text is None:
+        if text is None and isinstance(error, REPORTED):
             raise
+        # Torch names no line of theirs where a batch does not fit the model.
+        text = text or f"the model cannot be run on this batch: {type(error).__name__}: {error}"
         raise _InTheirFile(text) from error
     finally:
         sys.modules.pop(MODULE, None)

@@ -9,6 +9,7 @@ __all__ = ["add"]
 LEARNING_RATES = {"sgd": 0.02, "adam": 0.003}
 MODELS = ("cnn", "mlp")
 NORMS = ("none", "batch")
+MOST, LARGEST = 100_000, 2**63 - 1  # of the seeds: their number, and their values
 
 
 def _seeds(text):
@@ -16,14 +17,15 @@ def _seeds(text):
     try:
         if ":" in text:
             first, last = map(int, text.split(":"))
-            seeds = tuple(range(first, last))
+            seeds = tuple(range(first, last)) if last - first <= MOST else ()
         else:
             seeds = tuple(map(int, text.split(",")))
     except ValueError:
         seeds = ()
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST or len(set(seeds)) < len(seeds):
         raise ValueError(
-            f"bad seeds {text!r}; choose a range such as 0:5, or a list such as 0,3,7, none twice"
+            f"bad seeds {text!r}; choose a range such as 0:5, or a list such as 0,3,7: from 0 to 2^63 - 1, "
+            f"none twice, at most {MOST}"
         )
     return seeds
 
@@ -141,8 +143,6 @@ def add(commands):
         help="train a small network, once per seed, all at once",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    # argparse prints its usage before the error; one line says it.
-    parser.error = lambda message: parser.exit(2, f"selfgated: {message}\n")
     option = parser.add_argument
     option("--data", default="digits", metavar="NAME", help="digits, cifar10, fashion_mnist or folder:PATH")
     option("--model", default="cnn", choices=MODELS, help="architecture")

@@ -16,7 +16,6 @@ from importlib import import_module
 __all__ = ["CIFAR_VARIABLE", "NAMES", "PROFILES", "cifar_source", "module"]
 
 NAMES = (
-    "vanishing_gradients",
     "signal_propagation",
     "deep_cnns",
     "fair_comparison",
