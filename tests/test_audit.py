@@ -410,3 +410,12 @@ def test_audit_dict_is_plain_json():
     assert plain["decay"]["factor"] == found.decay.factor
     assert [layer["name"] for layer in plain["report"]["layers"]] == found.report.names
     assert found.text.splitlines() == [sentence for _, sentence in found.findings]
+
+
+def test_audit_leaves_the_power_iteration_of_spectral_norm_as_it_was():
+    torch.manual_seed(0)
+    spectral = nn.utils.parametrizations.spectral_norm
+    model = nn.Sequential(spectral(nn.Linear(8, 8)), nn.Tanh(), spectral(nn.Linear(8, 2)))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert probes.audit(model, torch.randn(5, 8)).prediction is not None
+    torch.testing.assert_close(dict(model.state_dict()), before, rtol=0, atol=0)

@@ -55,6 +55,9 @@ def wrong_shape():
             return self.a(x)  # here
     return Net(), torch.ones(4, 5)
 
+def misfit():
+    return nn.Linear(3, 2), torch.ones(4, 5)
+
 def bad_loss():
     return nn.Linear(3, 2), torch.ones(4, 3), lambda output: output
 """
@@ -189,3 +192,12 @@ def test_file_beside_the_model_is_importable_from_the_shell(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "One layer with weights" in done.stdout
+
+
+def test_audit_of_a_batch_that_does_not_fit_is_one_line(file):
+    code, out, err = run(f"{file}:misfit")
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        "selfgated: the model cannot be run on this batch: RuntimeError: mat1 and mat2 shapes"
+    )
+    assert err.count("\n") == 1

@@ -79,6 +79,23 @@ def test_init_keeps_the_variance_of_pre_activations(name):
     assert len(seen) == depth
 
 
+def test_init_refuses_what_mixes_numbers():
+    for mode in init.MODES:
+        with pytest.raises(ValueError, match="not elementwise: its value at a number depends on the others"):
+            init.init_(nn.Sequential(nn.Linear(3, 3)), nn.Softmax(-1), mode=mode)
+
+
+def test_init_takes_an_activation_that_works_in_place():
+    for mode in init.MODES:
+        gains = [init.init_(nn.Linear(3, 3), act, mode=mode).gain for act in (torch.celu, torch.celu_)]
+        assert gains[0] == gains[1]
+
+
+def test_scheme_refuses_seeds_that_are_no_integers():
+    with pytest.raises(TypeError, match="float"):
+        init.scheme_(nn.Linear(3, 3), "he", seeds=[0.5])
+
+
 def test_init_gives_the_last_layer_gain_one():
     model = nn.Sequential(nn.Linear(60, 90), nn.SiLU(), nn.Linear(90, 80), nn.SiLU(), nn.Linear(80, 100))
     report = init.init_(model, "silu", generator=generator())

@@ -349,6 +349,9 @@ def test_estimate_fails_loudly(f, message):
             lambda: moments.chi("tanh", 1.0, 1.0, slope=np.cosh),
             "slope= is for callables; that of 'tanh' is known",
         ),
+        (lambda: moments.estimate(lambda z: z + 1j), r"to real numbers of its shape .*, not to complex128"),
+        (lambda: moments.estimate(lambda z: z[:3]), r"real numbers of its shape .* float64 of shape \(3,\)"),
+        (lambda: moments.estimate(np.tanh, kinks=[math.nan]), "kinks must be finite, got"),
         (lambda: moments.forward_gain(lambda z: 0 * z), r"E f\^2 must be finite and positive, got 0\.0"),
     ],
 )
@@ -420,6 +423,14 @@ def test_fixed_points_nearly_touching_pair_is_found():
     assert (low.stable, high.stable) == (True, False)
     assert high.q / low.q < 1.03
     assert moments.fixed_points("silu", sigma_w2, most * (1 + 1e-5)) == ()
+
+
+def test_fixed_points_marginal_zero_is_judged_where_the_map_leaves_it():
+    # 2 E relu6^2 < q at every q, but to double precision only from about 0.5 on.
+    (zero,) = moments.fixed_points("relu6", 2.0)
+    assert zero.slope == pytest.approx(1, abs=1e-12)
+    assert zero.stable
+    assert moments.q_star("relu6", 2.0) == 0
 
 
 def test_fixed_points_of_relu_are_all_or_one():

@@ -189,6 +189,19 @@ def test_probe_leaves_everything_as_it_was(where):
     assert not hasattr(model, "last")
 
 
+def test_probe_keeps_gradients_from_a_loss_that_calls_backward():
+    model = chain()
+    model[0].weight.grad = torch.full_like(model[0].weight, 7.0)
+    before = state_of(model)
+
+    def loss_fn(output):
+        output.sum().backward(retain_graph=True)
+        return output.sum()
+
+    probes.probe(model, torch.ones(6, 4, dtype=torch.float64), loss_fn)
+    assert_same(before, state_of(model))
+
+
 def test_probe_does_not_change_the_batch():
     x = torch.randn(5, 4)
     kept = x.clone()
@@ -391,6 +404,10 @@ def test_what_is_no_model_or_has_no_weights_yet_is_refused():
     lazy = nn.Sequential(nn.LazyLinear(3))
     with pytest.raises(ValueError, match=r"module '0' \(LazyLinear\) has no weights yet"):
         probes.probe(lazy, torch.ones(5, 4))
+
+    meta = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2, device="meta"))
+    with pytest.raises(ValueError, match=r"module '1' \(Linear\) is on the meta device"):
+        probes.probe(meta, torch.ones(5, 4))
 
 
 def test_float64_copy_shows_what_underflows():

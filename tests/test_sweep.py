@@ -506,3 +506,8 @@ def test_sweep_imports_neither_torch_nor_ray():
     code = "import sys, selfgated.sweep; print({'torch', 'ray'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_run_refuses_a_function_that_no_worker_could_import(tmp_path):
+    with pytest.raises(TypeError, match=r"function is the text 'package.module:function', not <built-in"):
+        sweep.run(len, [({"x": 1}, [0])], store=tmp_path / "store.db")

@@ -9,6 +9,7 @@ import copy
 import inspect
 import math
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ __all__ = ["SCHEMES", "Report", "init_", "scheme_"]
 
 MODES = ("fan_in", "fan_out")
 SCHEMES = ("default", "xavier", "he", "own")
+SAMPLE = 64
 _KNOWN = (nn.Linear, StackedLinear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NO_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin)
 
@@ -162,7 +164,9 @@ def scheme_(model, scheme, act_fn=None, *, seeds, first=None):
         raise ValueError("scheme 'own' needs act_fn")
     if isinstance(seeds, int):
         raise TypeError(f"seeds must be a sequence, one a network, such as [{seeds}], not {seeds}")
-    generators = _generators(model, [torch.Generator().manual_seed(int(seed)) for seed in seeds], what="seed")
+    generators = _generators(
+        model, [torch.Generator().manual_seed(index(seed)) for seed in seeds], what="seed"
+    )
     if scheme == "default":
         if first is not None:
             raise ValueError(
@@ -303,10 +307,16 @@ def _values(f, order):
     def values(z):
         z = torch.from_numpy(z)
         with torch.enable_grad():
-            y = f(z.requires_grad_(order == 1))
+            z.requires_grad_(order == 1)
+            y = f(z.clone())  # f may work in place
             if not isinstance(y, torch.Tensor) or y.shape != z.shape:
                 got = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__
                 raise ValueError(f"act_fn is not elementwise: it maps shape {tuple(z.shape)} to {got}")
+            some = slice(None, None, max(1, len(z) // SAMPLE))
+            alone, again = (f(z.detach()[some].clone()).detach() for _ in range(2))
+            same = torch.allclose(alone, y.detach()[some], rtol=1e-4, equal_nan=True)
+            if not same and torch.equal(alone, again):  # else it is noise
+                raise ValueError("act_fn is not elementwise: its value at a number depends on the others")
             if order:
                 (y,) = torch.autograd.grad(y.sum(), z)
         return y.detach().double().numpy()

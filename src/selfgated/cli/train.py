@@ -123,6 +123,7 @@ def _run_train(args):
         checkpoint=args.checkpoint,
         checkpoint_every=args.checkpoint_every,
         resume=args.resume,
+        tag={"data": args.data, "init": args.init},
     )
     report = _report(result, data, args)
     print(json.dumps(report, indent=2) if args.json else "\n".join(_lines(report)))

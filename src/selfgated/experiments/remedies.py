@@ -6,7 +6,6 @@ much of the gradient arrives at the first, both as a factor per layer, and how f
 """
 
 import copy
-import math
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch.nn import functional as nnf
 
 from selfgated import data, init, models, train
 
-__all__ = ["BUDGET", "REMEDIES", "best_rate", "run", "signals", "units"]
+__all__ = ["ACTS", "BUDGET", "REMEDIES", "best_rate", "choices", "network", "run", "signals", "units"]
 
 BUDGET = {"tiny": 8, "quick": 600, "full": 240}
 ACTS = ("sigmoid", "tanh", "relu", "silu", "gelu", "mish")
@@ -242,9 +241,10 @@ def signals(model, images, *, count=PROBE):
 
 
 def best_rate(rows):
-    """Pick one learning rate: the fewest networks diverged, then the smallest mean training loss.
+    """Pick one learning rate: that with the smallest median training loss, the smaller one of equals.
 
-    The test images have no say. A diverged network has no loss and does not count in the mean.
+    The test images have no say. The loss of a network that diverged counts as infinite. A mean would be
+    decided by single spikes of the loss.
 
     Parameters
     ----------
@@ -257,9 +257,7 @@ def best_rate(rows):
         A row for each seed, in their order: what the run at that rate found is at the top level.
     """
     losses = np.array([[run["train_loss"] for run in row["runs"]] for row in rows], np.float64)
-    diverged = np.isnan(losses).sum(axis=0)
-    means = [float(np.nanmean(column)) if np.isfinite(column).any() else math.inf for column in losses.T]
-    best = min(range(len(means)), key=lambda i: (diverged[i], means[i]))
+    best = int(np.median(np.where(np.isnan(losses), np.inf, losses), axis=0).argmin())  # (seeds, rates)
     return sorted(({**row, **row["runs"][best]} for row in rows), key=lambda row: row["seed"])
 
 

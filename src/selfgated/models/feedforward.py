@@ -31,7 +31,7 @@ class MLP(nn.Module):
     num_models : int
         K networks as one: see `selfgated.stacked`.
     bias : bool
-        Of all linear maps.
+        Of all linear maps, but for those before a norm, which have none.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class MLP(nn.Module):
         dims = [dim_in] + [positive("width", width)] * positive("depth", depth)
         self.blocks = nn.ModuleList(
             Block(
-                _linear(num_models, dims[i], width, bias=bias),
+                _linear(num_models, dims[i], width, bias=bias and not norm),
                 (nn.BatchNorm1d if num_models == 1 else StackedBatchNorm1d)(num_models * width)
                 if norm
                 else None,
@@ -125,6 +125,9 @@ class CNN(nn.Module):
 
     Notes
     -----
+    Convolutions before a norm have no bias: the norm would take it out again, and an optimiser that divides by
+    the size of the gradient, as Adam does, would turn the rounding errors of that zero gradient into steps.
+
     Pre-activations are the inputs of ``blocks[l].act``; those of K networks are (N, K width, H, W). Weights
     start as torch's do: see `selfgated.init.scheme_` for others.
 
@@ -169,6 +172,7 @@ class CNN(nn.Module):
                     padding=1,
                     groups=num_models,
                     padding_mode=padding_mode,
+                    bias=not norm,
                 ),
                 nn.BatchNorm2d(num_models * width) if norm else None,
                 stack_act(act_layer(), num_models),

@@ -235,7 +235,8 @@ def fixed_points(act, sigma_w2, sigma_b2=0.0, **params):
     if variance_map(act, 0.0, sigma_w2, sigma_b2, **params) == 0:
         slope = variance_map(act, SMALL, sigma_w2, **params) / SMALL
         marginal = abs(slope - 1) < 1e-9
-        found.append(FixedPoint(0.0, slope, bool(excess(math.log(1e-4)) < 0 if marginal else slope < 1)))
+        away = values[np.abs(values) > 1e-9]  # the first tells: ReLU6 keeps small variances to the last bit
+        found.append(FixedPoint(0.0, slope, bool(away[0] < 0 if marginal else slope < 1)))
     for a, b in _brackets(excess, grid, values):
         root = optimize.brentq(excess, a, b, xtol=1e-14, rtol=1e-14)
         found.append(_classified(excess, root))

@@ -185,7 +185,13 @@ class _Panels:
 def _sampler(f, power, scale, told):
     def sample(u):
         z = (scale * u).ravel()
-        values = np.broadcast_to(np.asarray(f(z), dtype=np.float64), z.shape)
+        values = np.asarray(f(z))
+        if np.iscomplexobj(values) or values.shape not in ((), (1,), z.shape):
+            raise ValueError(
+                f"{told}: f must map an array to real numbers of its shape {z.shape}, or to one, "
+                f"not to {values.dtype} of shape {values.shape}"
+            )
+        values = np.broadcast_to(values.astype(np.float64), z.shape)
         bad = ~np.isfinite(values)
         if bad.any():
             at = z[bad.argmax()]
@@ -256,6 +262,8 @@ def estimate(f, power=2, *, q=1.0, kinks=(), tol=1e-10):
         value = float(sample(np.zeros(1))[0] * math.sqrt(2 * math.pi))
         return Estimate(value, 4 * np.finfo(float).eps * abs(value))
     named = [float(at) / scale for at in kinks]
+    if not np.isfinite(named).all():
+        raise ValueError(f"kinks must be finite, got {list(kinks)}")
     ends = panel_ends(named, WIDTH)
     panels = _Panels(sample, ends[:-1], ends[1:], named)
     tail = float(np.abs(sample(np.array([-REACH, REACH]))).sum())

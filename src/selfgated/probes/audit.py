@@ -13,6 +13,7 @@ from selfgated.probes.decay import Decay, decay
 from selfgated.probes.measure import measure
 from selfgated.probes.prediction import Prediction, obstacles, predict
 from selfgated.probes.report import Report
+from selfgated.probes.state import untouched
 
 __all__ = ["Audit", "audit"]
 
@@ -121,7 +122,13 @@ def audit(model, batch, loss_fn=None):
     >>> found.decay.ratio < 1e-6, abs(found.predicted.factor - 0.141) < 0.01
     (True, True)
     """
-    measured, exact, notes = measure(model, batch, loss_fn), None, []
+    measured = measure(model, batch, loss_fn)
+    with untouched(model):  # to read a weight behind spectral_norm is a step of its power iteration
+        return _audit(model, batch, loss_fn, measured)
+
+
+def _audit(model, batch, loss_fn, measured):
+    exact, notes = None, []
     if _underflows(measured.report):
         exact, why = _exact(model, batch, loss_fn)
         notes += [why] if why else []

@@ -65,7 +65,8 @@ def probe(model, batch, loss_fn=None, *, saturated_below=SATURATED_BELOW, histog
     TypeError
         For a model that is no ``nn.Module``, or compiled by TorchScript: that runs no hooks inside.
     ValueError
-        If there is nothing to differentiate, the loss is not one number, or a lazy layer has no weights yet.
+        If there is nothing to differentiate, the loss is not one number, a lazy layer has no weights yet, or
+        the model is on the meta device.
 
     Notes
     -----

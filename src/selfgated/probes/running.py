@@ -31,8 +31,11 @@ def unwrap(model):
             raise TypeError(
                 f"{where} is a ScriptModule, which runs no hooks: pass the model it was made from"
             )
-        if any(nn.parameter.is_lazy(p) for p in [*module._parameters.values(), *module._buffers.values()]):
+        tensors = [t for t in [*module._parameters.values(), *module._buffers.values()] if t is not None]
+        if any(nn.parameter.is_lazy(t) for t in tensors):
             raise ValueError(f"{where} ({type(module).__name__}) has no weights yet: run the model once")
+        if any(t.is_meta for t in tensors):
+            raise ValueError(f"{where} ({type(module).__name__}) is on the meta device: it has no numbers")
     return model, notes
 
 

@@ -53,6 +53,8 @@ def untouched(model):
     parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
     with random_states():
         try:
+            for p, *_ in parameters:
+                p.grad = None  # a loss that calls backward would add to it in place
             yield
         finally:
             for current, saved in attributes + tables:

@@ -87,6 +87,8 @@ def run(
     ValueError, TypeError
         For a bad argument or unit (see `normalise`).
     """
+    if not isinstance(function, str):
+        raise TypeError(f"function is the text 'package.module:function', not {function!r}")
     units = normalise(units)
     _check(engine, address, workers, retries)
     with Store(store) as table:

@@ -10,7 +10,7 @@ from selfgated.train.devices import resolve_device
 from selfgated.train.evaluation import mode
 from selfgated.train.interrupt import Deferred
 from selfgated.train.run import LOOK, Run
-from selfgated.train.settings import Settings
+from selfgated.train.settings import Settings, integer
 
 __all__ = ["fit"]
 
@@ -21,8 +21,8 @@ def _checkpoint_path(checkpoint, *, every, resume):
         if resume or every is not None:
             raise ValueError("resume and checkpoint_every need checkpoint, the path of a file")
         return None
-    if every is not None and every < 1:
-        raise ValueError(f"checkpoint_every must be an integer of at least 1, not {every!r}")
+    if every is not None:
+        integer("checkpoint_every", every, low=1)
     path = Path(checkpoint)
     if not path.resolve().parent.is_dir():
         raise ValueError(f"there is no folder {path.resolve().parent} for the checkpoint {path}")
@@ -43,6 +43,8 @@ def fit(
     momentum=0.9,
     betas=(0.9, 0.999),
     weight_decay=0.0,
+    no_decay=("beta",),
+    lr_factors=None,
     schedule="constant",
     warmup=0,
     clip=None,
@@ -55,6 +57,7 @@ def fit(
     checkpoint=None,
     checkpoint_every=None,
     resume=False,
+    tag=None,
 ):
     """Train the K networks of a model, each as if it were alone.
 
@@ -76,6 +79,12 @@ def fit(
         Those of torch: SGD with `momentum`, Adam with `betas`.
     weight_decay : float
         With sgd L2, as torch.optim.SGD; with adam decoupled, as torch.optim.AdamW.
+    no_decay : sequence of str
+        Parameters without weight decay, by the last part of their names; a name that no parameter has is
+        ignored. By default the beta of `modules.Swish`, which decay would pull to 0, the linear map z / 2.
+    lr_factors : dict of str to float, optional
+        Factors on the learning rate of some parameters, by the last part of their names: {"beta": 10.0}. As
+        in a parameter group of torch.optim, such a parameter's weight decay is multiplied too.
     schedule : {"constant", "cosine", "linear"}, warmup : int
         See `schedule_factor`.
     clip : float, optional
@@ -97,6 +106,9 @@ def fit(
     resume : bool
         Go on from `checkpoint`, if it is there; the outcome is that of a run without a break, to the bit on a
         CPU. The other arguments must be the same; with the constant schedule `steps` may have grown.
+    tag : dict, optional
+        What else decides the run, such as {"init": "own"}, as strings and numbers: kept in the checkpoint,
+        and compared before going on.
 
     Returns
     -------
@@ -112,6 +124,10 @@ def fit(
     A network whose loss is not finite has diverged: from that step on its weights stay, and the others go on
     as if it were not there. Ctrl-C ends the training after the current step, with ``interrupted=True``.
 
+    "As if it were alone" holds to rounding. Where a gradient is 0 but for rounding, Adam makes full steps of
+    it: so it does with the weights of a pixel that never changes, if a BatchNorm follows that takes its part
+    out again. Such weights wander without effect on the training, and differ between K networks and one.
+
     On a CPU the same call gives the same bits, on one machine with one number of threads. Whatever is random
     in the model (dropout) is seeded by all `seeds` together; the global generators are left as they were.
     """
@@ -124,8 +140,10 @@ def fit(
         batch_size=batch_size,
         optimizer=optimizer,
         momentum=momentum,
-        betas=tuple(betas),
+        betas=betas,
         weight_decay=weight_decay,
+        no_decay=(no_decay,) if isinstance(no_decay, str) else tuple(no_decay),
+        lr_factors=dict(lr_factors or {}),
         schedule=schedule,
         warmup=warmup,
         clip=clip,
@@ -133,7 +151,7 @@ def fit(
         record_every=record_every,
     )
     path = _checkpoint_path(checkpoint, every=checkpoint_every, resume=resume)
-    run = Run(model, data, settings, device=device, loss_fn=loss_fn)
+    run = Run(model, data, settings, device=device, loss_fn=loss_fn, tag=tag)
     with torch.random.fork_rng([device] if device.type == "cuda" else []), mode(model, True):
         torch.manual_seed(mix(*settings.seeds, MODEL))
         if resume and path.exists():

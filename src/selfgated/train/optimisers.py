@@ -119,6 +119,20 @@ class Rows:
             out.append(part.reshape([p.shape[i] for i in order]).permute(back))
         return out
 
+    def columns(self, values, default):
+        """Return one number for each column, (P,), chosen by the last part of the parameter's name.
+
+        Parameters
+        ----------
+        values : dict of str to float
+            Such as {"beta": 10.0}, for the parameters beta, act.beta, blocks.0.act.beta.
+        default : float
+            For all others.
+        """
+        chosen = [values.get(name.rpartition(".")[2], default) for name in self.names]
+        filled = [self.params[0].new_full((n,), v) for n, v in zip(self.sizes, chosen, strict=True)]
+        return torch.cat(filled).detach()
+
     def values(self):
         """Return the parameters' values now, (K, P)."""
         return torch.cat(self._views, dim=1)
@@ -136,12 +150,14 @@ class SGD:
     Parameters
     ----------
     rows : Rows
-    momentum, weight_decay : float
+    momentum : float
+    weight_decay : float, or torch.Tensor (P,)
+        The same for all columns, or one for each.
     """
 
     def __init__(self, rows, *, momentum=0.9, betas=None, weight_decay=0.0):
         """No momentum yet."""
-        self.rows, self.momentum, self.weight_decay = rows, momentum, weight_decay
+        self.rows, self.momentum, self.weight_decay = rows, momentum, _decay(weight_decay)
         self.state = [torch.zeros_like(rows.values())] if momentum else []
 
     def update(self, grad, step):
@@ -154,8 +170,8 @@ class SGD:
         step : int
             Updates done before.
         """
-        if self.weight_decay:
-            grad = grad.add_(self.rows.values(), alpha=self.weight_decay)
+        if self.weight_decay is not None:
+            grad = grad.add_(self.rows.values() * self.weight_decay)
         if not self.momentum:
             return grad
         return self.state[0].mul_(self.momentum).add_(grad)
@@ -170,7 +186,8 @@ class Adam:
     ----------
     rows : Rows
     betas : (float, float)
-    weight_decay : float
+    weight_decay : float, or torch.Tensor (P,)
+        As for `SGD`.
 
     References
     ----------
@@ -181,7 +198,7 @@ class Adam:
 
     def __init__(self, rows, *, momentum=None, betas=(0.9, 0.999), weight_decay=0.0):
         """Both moments are 0."""
-        self.rows, self.betas, self.weight_decay = rows, betas, weight_decay
+        self.rows, self.betas, self.weight_decay = rows, betas, _decay(weight_decay)
         self.state = [torch.zeros_like(rows.values()), torch.zeros_like(rows.values())]
 
     def update(self, grad, step):
@@ -192,7 +209,12 @@ class Adam:
         square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         scale = square.sqrt().div_((1 - beta2 ** (step + 1)) ** 0.5).add_(self.eps)
         update = mean.div(scale).div_(1 - beta1 ** (step + 1))
-        return update.add_(self.rows.values(), alpha=self.weight_decay) if self.weight_decay else update
+        return update if self.weight_decay is None else update.add_(self.rows.values() * self.weight_decay)
+
+
+def _decay(weight_decay):
+    """None if there is none."""
+    return weight_decay if torch.is_tensor(weight_decay) or weight_decay else None
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam}

@@ -29,7 +29,8 @@ class Result:
     test_accuracy, test_loss : ndarray, (K,)
         On the whole test set after the last step; nan if `evaluate` was False.
     diverged_at : ndarray, (K,), int
-        The first step whose loss was not finite; -1: none.
+        The first step whose loss was not finite; `steps` if the last update alone made the weights or the
+        test loss so; -1: none.
     interrupted : bool
         Whether Ctrl-C ended the training.
     """

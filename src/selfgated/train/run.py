@@ -22,8 +22,9 @@ LOOK = 50  # steps between two looks at a CUDA device, each of which waits for i
 class Run:
     """One run: the model, its optimiser, and where it stands."""
 
-    def __init__(self, model, data, settings, *, device, loss_fn):
+    def __init__(self, model, data, settings, *, device, loss_fn, tag=None):
         """At step 0, with the model and the data on the device."""
+        self.tag = dict(tag or {})
         self.model, self.settings, self.device, self.loss_fn = model, settings, device, loss_fn
         self.num_models = len(settings.seeds)
         first = next(model.parameters(), None)
@@ -37,12 +38,12 @@ class Run:
                 f"batch_size {settings.batch_size} is more than the {self.samples} training samples"
             )
         self.rows = Rows(model.named_parameters(), self.num_models)
+        if loss_fn is None:
+            _check_labels(self.data)
         self.optimizer = OPTIMIZERS[settings.optimizer](
-            self.rows,
-            momentum=settings.momentum,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
+            self.rows, momentum=settings.momentum, betas=settings.betas, weight_decay=self._decay()
         )
+        self.factors = self._factors()  # (P,), or None if all are 1
         self.lr = torch.tensor(settings.lr, dtype=first.dtype, device=device).unsqueeze(1)  # (K, 1)
         self.matrices = _matrices(model, self.rows)
         self.step = 0
@@ -51,6 +52,20 @@ class Run:
         self.recent = deque(maxlen=RECENT)
         self.recorded = []  # (step, loss (K,), norms (L, K))
         self._epoch = None
+
+    def _decay(self):
+        """Weight decay: a number, or one for each column."""
+        decay = self.settings.weight_decay
+        spared = dict.fromkeys(self.settings.no_decay, 0.0)
+        return self.rows.columns(spared, decay) if decay and spared else decay
+
+    def _factors(self):
+        """Factors of the learning rate, one for each column, or None."""
+        known = {name.rpartition(".")[2] for name in self.rows.names}
+        for name in self.settings.lr_factors:
+            if name not in known:
+                raise ValueError(f"lr_factors: no parameter {name!r}; choose from {sorted(known)}")
+        return self.rows.columns(self.settings.lr_factors, 1.0) if self.settings.lr_factors else None
 
     def batch(self):
         """Inputs and targets of this step: whole batches of an order that is new in every epoch."""
@@ -94,6 +109,8 @@ class Run:
                 self.step, steps=settings.steps, schedule=settings.schedule, warmup=settings.warmup
             )
             update = self.optimizer.update(grad, self.step) * (self.lr * factor)
+            if self.factors is not None:
+                update *= self.factors
             if self.dead is not None:
                 update.masked_fill_(self.dead, 0.0)
             self.rows.subtract(update)
@@ -122,6 +139,7 @@ class Run:
         """What a checkpoint holds."""
         return {
             "settings": self.settings.plain(),
+            "tag": self.tag,
             "architecture": repr(self.model),
             "data": self.data.fingerprint(),
             "step": self.step,
@@ -140,6 +158,9 @@ class Run:
         for name in here:
             if here[name] != there.get(name) and not (name == "steps" and longer):
                 raise ValueError(f"{path} was written with {name}={there.get(name)}, not {here[name]}")
+        for name, value in self.tag.items():
+            if name in content["tag"] and content["tag"][name] != value:
+                raise ValueError(f"{path} was written with {name}={content['tag'][name]!r}, not {value!r}")
         difference = _difference(content, self.model)
         if difference:
             raise ValueError(f"{path} holds another model: {difference}")
@@ -168,6 +189,9 @@ class Run:
             test = evaluate_resident(
                 self.model, self.data, loss_fn=self.loss_fn, precision=self.settings.precision
             )
+        broken = ~self.rows.values().isfinite().all(dim=1).cpu().numpy()
+        if evaluate:
+            broken |= ~np.isfinite(test[1])
         every = self.settings.record_every
         step = np.arange(0, self.step, every) if every else np.zeros(0, int)
         loss = np.full((len(step), networks), np.nan)
@@ -193,9 +217,18 @@ class Run:
             train_loss=recent,
             test_accuracy=test[0],
             test_loss=test[1],
-            diverged_at=diverged_at,
+            diverged_at=np.where(broken & (diverged_at < 0), self.step, diverged_at),
             interrupted=interrupted,
         )
+
+
+def _check_labels(data):
+    """Refuse, for the default loss, what is no class."""
+    for part, y in (("train", data.y_train), ("test", data.y_test)):
+        if y.dtype != torch.int64:
+            raise ValueError(f"y_{part} must hold classes as int64, not {y.dtype}; or give a loss_fn")
+        if y.numel() and int(y.min()) < 0:
+            raise ValueError(f"y_{part} must hold classes from 0 on, not {int(y.min())}")
 
 
 def _matrices(model, rows):

@@ -1,13 +1,14 @@
 """The settings of a training run, checked."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
 
 from selfgated.train.devices import PRECISIONS
 from selfgated.train.optimisers import OPTIMIZERS, SCHEDULES
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "integer"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Settings:
     momentum: float = 0.9
     betas: tuple = (0.9, 0.999)
     weight_decay: float = 0.0
+    no_decay: tuple = ("beta",)
+    lr_factors: Mapping = field(default_factory=dict)
     schedule: str = "constant"
     warmup: int = 0
     clip: float | None = None
@@ -44,18 +47,23 @@ class Settings:
             if getattr(self, name) not in choices:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose from {list(choices)}")
         for seed in self.seeds:
-            _integer("a seed", seed, low=0)
-        _integer("steps", self.steps, low=0)
-        _integer("batch_size", self.batch_size, low=1)
-        _integer("warmup", self.warmup, low=0)
+            integer("a seed", seed, low=0)
+        integer("steps", self.steps, low=0)
+        integer("batch_size", self.batch_size, low=1)
+        integer("warmup", self.warmup, low=0)
         if self.record_every is not None:
-            _integer("record_every", self.record_every, low=1)
+            integer("record_every", self.record_every, low=1)
         for rate in self.lr:
             _number("lr", rate)
         _number("momentum", self.momentum, below=1)
         for beta in self.betas:
             _number("a beta", beta, below=1)
         _number("weight_decay", self.weight_decay)
+        for name in (*self.no_decay, *self.lr_factors):
+            if not isinstance(name, str) or not name or "." in name:
+                raise ValueError(f"no_decay and lr_factors take the last part of a name, not {name!r}")
+        for name, factor in self.lr_factors.items():
+            _number(f"the factor of {name}", factor)
         if self.clip is not None:
             _number("clip", self.clip, above=0)
 
@@ -68,15 +76,17 @@ class Settings:
         ValueError
             As the class; also if there are not K seeds or learning rates.
         """
-        seeds = (seeds,) if isinstance(seeds, Integral) else seeds
-        seeds = tuple(int(seed) if isinstance(seed, Integral) else seed for seed in seeds)  # NumPy's too
-        rates = (lr,) * num_models if isinstance(lr, Real) else tuple(lr)
+        seeds = (int(seeds),) if isinstance(seeds, Integral) else _several("seeds", seeds)
+        rates = (float(lr),) * num_models if isinstance(lr, Real) else _several("lr", lr)
+        others["betas"] = _several("betas", others.get("betas", cls.betas))
+        if len(others["betas"]) != 2:
+            raise ValueError(f"betas must be two numbers, not {list(others['betas'])}")
         for name, values in (("seeds", seeds), ("learning rates", rates)):
             if len(values) != num_models:
                 raise ValueError(
                     f"{len(values)} {name} for {num_models} networks: {list(values)}; one each, please"
                 )
-        return cls(seeds=seeds, lr=tuple(map(float, rates)), **others)
+        return cls(seeds=seeds, lr=rates, **others)
 
     def plain(self):
         """Return the settings as a dict of numbers, strings and lists."""
@@ -85,7 +95,18 @@ class Settings:
         }
 
 
-def _integer(name, value, *, low):
+def _several(name, values):
+    """Return a tuple of the values, NumPy's and torch's as Python's."""
+    try:
+        if isinstance(values, str):
+            raise TypeError
+        return tuple(value.item() if hasattr(value, "item") else value for value in values)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} must be a number or a sequence of numbers, not {values!r}") from None
+
+
+def integer(name, value, *, low):
+    """Refuse what is no integer of at least `low`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}, not {value!r}")
 
