@@ -43,7 +43,7 @@ __all__ = [
     "without_arithmetic",
 ]
 
-BUDGET = {"tiny": 8, "quick": 500, "full": 300}
+BUDGET = {"tiny": 8, "quick": 500, "full": 220}
 PLAIN = ("relu", "gelu", "silu", "relu_squared")
 GATED = ("glu", "bilinear", "reglu", "geglu", "swiglu")
 BLOCKS = PLAIN + GATED
@@ -57,11 +57,11 @@ NUMBERS = (  # names of 0 to 18
 SIZES = {
     "tiny": {"largest": 2, "dim": 12, "depth": 1, "steps": 8, "batch_size": 4, "n_test": 8},
     "quick": {"largest": 4, "dim": 64, "depth": 2, "steps": 400, "batch_size": 8, "n_test": 256},
-    "full": {"largest": 9, "dim": 128, "depth": 3, "steps": 600, "batch_size": 64, "n_test": 2048},
+    "full": {"largest": 9, "dim": 128, "depth": 3, "steps": 500, "batch_size": 64, "n_test": 2048},
 }
 RATES = {"tiny": 0.01, "quick": 0.01, "full": 0.004}
-SEEDS = {"tiny": 2, "quick": 8, "full": 8}  # of the blocks
-FEWER = {"tiny": 1, "quick": 5, "full": 5}  # of the rates
+SEEDS = {"tiny": 2, "quick": 8, "full": 5}  # of the blocks
+FEWER = {"tiny": 1, "quick": 5, "full": 3}  # of the rates
 
 
 @cache

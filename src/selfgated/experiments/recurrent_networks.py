@@ -14,7 +14,7 @@ from selfgated.sweep import grid
 
 __all__ = ["BUDGET", "delayed_digits", "lag_gradients", "noise_fed", "rate", "run", "units"]
 
-BUDGET = {"tiny": 10, "quick": 300, "full": 240}
+BUDGET = {"tiny": 10, "quick": 300, "full": 280}
 WARM_UP = 50  # steps after which the variance of the state has forgotten that it began at 0
 NOISE = 0.3  # standard deviation of a pixel while the network waits; that of the digits is 1
 
@@ -291,9 +291,9 @@ def units(profile):
         acts = ["relu", "silu", "gelu", "mish"]
         return [
             *((c, ten) for c in _lags(["tanh"], ["orthogonal", "gaussian"], rhos, [0.03, 0.3, 1.0], **size)),
-            *((c, ten) for c in _lags(acts, ["orthogonal"], rhos, [0.3, 1.0], **size)),
-            *((c, twenty) for c in _delays([0, 25, 50, 100], 64, 300)),
-            *((c, twenty) for c in _patient(25, 64, 1500)),
+            *((c, ten) for c in _lags(["silu", "gelu"], ["orthogonal"], rhos, [0.3, 1.0], **size)),
+            *((c, twenty) for c in _delays([0, 25, 50], 64, 300)),
+            *((c, twenty) for c in _patient(25, 64, 900)),
             *((c, twenty) for c in _biases([2.0, 4.0, 5.0, 6.0], 25, 64, 300)),
             *((c, twenty) for c in _activations(acts, 25, 64, 300)),
             *((c, twenty) for c in _clips([1.0, 1.5, 2.0, 3.0], 20, 64, 300)),

@@ -15,7 +15,7 @@ from selfgated import data, init, models, train
 
 __all__ = ["ACTS", "BUDGET", "REMEDIES", "best_rate", "choices", "network", "run", "signals", "units"]
 
-BUDGET = {"tiny": 8, "quick": 600, "full": 240}
+BUDGET = {"tiny": 8, "quick": 600, "full": 200}
 ACTS = ("sigmoid", "tanh", "relu", "silu", "gelu", "mish")
 REMEDIES = {
     "default": {},
@@ -35,11 +35,10 @@ REMEDIES = {
 }
 NONE = {"init": "default", "norm": None, "residual": False, "clip": None, "optimizer": "sgd"}
 RATES = {"sgd": (0.02, 0.1), "adam": (0.001, 0.004)}
-MORE_RATES = {"sgd": (0.01, 0.03, 0.1), "adam": (0.001, 0.003, 0.01)}
 SIZES = {
     "tiny": {"width": 4, "steps": 8, "batch_size": 32},
     "quick": {"width": 16, "steps": 120, "batch_size": 64},
-    "full": {"width": 16, "steps": 300, "batch_size": 64},
+    "full": {"width": 16, "steps": 200, "batch_size": 64},
 }
 DEPTHS = {"tiny": (4,), "quick": (16,), "full": (8, 16, 32)}
 SEEDS = {"tiny": 2, "quick": 5, "full": 10}
@@ -66,14 +65,13 @@ def units(profile):
     if profile not in SIZES:
         raise ValueError(f"unknown profile {profile!r}; choose from {list(SIZES)}")
     acts = ("sigmoid", "mish") if profile == "tiny" else ACTS
-    rates = MORE_RATES if profile == "full" else RATES
     return [
         (
             {
                 "depth": depth,
                 "act": act,
                 "remedy": remedy,
-                "rates": list(rates[choices(remedy)["optimizer"]]),
+                "rates": list(RATES[choices(remedy)["optimizer"]]),
                 **SIZES[profile],
             },
             tuple(range(SEEDS[profile])),

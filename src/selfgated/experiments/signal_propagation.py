@@ -32,7 +32,7 @@ __all__ = [
     "units",
 ]
 
-BUDGET = {"tiny": 8, "quick": 240, "full": 300}
+BUDGET = {"tiny": 8, "quick": 240, "full": 200}
 ACTS = tuple(name for name in catalog.names() if name != "swish")  # swish with beta = 1 is silu
 KINDS = ("fc", "circular", "zeros")
 WIDTHS = (256,) * 9 + (128,)  # of the network whose dead units are counted
@@ -434,7 +434,7 @@ def units(profile):
         ]
     if profile == "full":
         return [
-            *((c, tuple(range(20))) for c in _decays(ACTS, init.SCHEMES, depths, ["fc"], width=256)),
+            *((c, tuple(range(10))) for c in _decays(ACTS, init.SCHEMES, depths, ["fc"], width=256)),
             *((c, tuple(range(5))) for c in _decays(ACTS, init.SCHEMES, depths, KINDS[1:], width=64)),
             *((c, tuple(range(5))) for c in _pairs(1024, 100)),
             *((c, tuple(range(20))) for c in _deads(["digits", "noise"])),
