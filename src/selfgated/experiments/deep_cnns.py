@@ -20,7 +20,7 @@ __all__ = ["BUDGET", "CIFAR", "run", "units"]
 
 CIFAR = True
 
-BUDGET = {"tiny": 4, "quick": 2400, "full": 460}
+BUDGET = {"tiny": 4, "quick": 2400, "full": 430}
 PLAIN = ("sigmoid", "tanh", "relu", "silu", "gelu", "mish")
 MENDED = ("tanh", "relu", "leaky_relu", "silu", "hard_swish", "gelu", "mish")
 INITS = {  # name: scheme and gain of the first layer
@@ -32,7 +32,7 @@ INITS = {  # name: scheme and gain of the first layer
 SIZES = {
     "tiny": {"image_size": 8, "width": 4, "steps": 6, "batch_size": 16, "n_test": 50},
     "quick": {"image_size": 16, "width": 16, "steps": 250, "batch_size": 32, "n_test": 2000},
-    "full": {"image_size": 32, "width": 32, "steps": 1000, "batch_size": 128, "n_test": 10000},
+    "full": {"image_size": 32, "width": 32, "steps": 500, "batch_size": 128, "n_test": 10000},
 }
 DEPTHS = {"tiny": (4,), "quick": (8, 16, 32), "full": (8, 16, 32)}
 RATES = {"tiny": (0.01,), "quick": (0.01, 0.03), "full": (0.003, 0.01, 0.03)}

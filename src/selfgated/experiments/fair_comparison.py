@@ -15,7 +15,7 @@ from selfgated.sweep import grid
 
 __all__ = ["ACTS", "BUDGET", "run", "units"]
 
-BUDGET = {"tiny": 6, "quick": 300, "full": 180}
+BUDGET = {"tiny": 6, "quick": 300, "full": 90}
 ACTS = ("relu", "tanh", "leaky_relu", "silu", "hard_swish", "gelu", "mish")
 NORMS = ("batch", "none")
 SPLITS = {"tiny": 2, "quick": 8, "full": 10}

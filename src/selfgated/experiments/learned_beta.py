@@ -31,7 +31,7 @@ __all__ = [
     "units",
 ]
 
-BUDGET = {"tiny": 6, "quick": 250, "full": 120}
+BUDGET = {"tiny": 6, "quick": 250, "full": 80}
 CIFAR = True  # the full profile alone
 PLAIN = {
     "act": "swish",
