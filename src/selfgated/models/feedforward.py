@@ -125,8 +125,8 @@ class CNN(nn.Module):
 
     Notes
     -----
-    Convolutions before a norm have no bias: the norm would take it out again, and an optimiser that divides
-    by the size of the gradient, as Adam does, would turn the rounding errors of that zero gradient into steps.
+    Convolutions before a norm have no bias. The norm would take it out again, and an optimiser that divides
+    by the size of the gradient, as Adam does, would make steps of the rounding errors of that zero gradient.
 
     Pre-activations are the inputs of ``blocks[l].act``; those of K networks are (N, K width, H, W). Weights
     start as torch's do: see `selfgated.init.scheme_` for others.
