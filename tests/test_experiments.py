@@ -231,9 +231,8 @@ def test_module_unknown_names_the_choices_and_import_is_lazy():
 
 def test_make_results_passes_its_variables_on():
     words = ["PROFILE=full", "DEVICE=cuda", "NAMES=remedies", "WORKERS=1", "CIFAR=folder:x", "ARGS=--list"]
-    done = subprocess.run(
-        ["make", "-n", "results", *words], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = ["make", "--no-print-directory", "-n", "results", *words]  # it may run within a make
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     shown = " ".join(done.stdout.replace("\\\n", " ").split())
     assert shown.endswith(
         "-m selfgated.experiments remedies --profile full --device cuda --workers 1 --cifar folder:x --list"
