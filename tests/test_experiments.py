@@ -269,8 +269,8 @@ def test_tiny_profile_of_an_experiment_runs_within_its_budget(name, tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*_*.json")), ids=lambda path: path.stem)
 def test_committed_record_names_its_experiment_and_device(path):
     name, _, profile = path.stem.rpartition("_")
-    if name not in experiments.NAMES:
-        pytest.skip("not a record of an experiment")
+    if name not in experiments.NAMES or profile == "tiny":
+        pytest.skip("not a record that a chapter plots")
     meta = recording.load(name, profile, folder=path.parent).meta
     assert (meta["experiment"], meta["profile"]) == (name, profile)
     assert profile in ("quick", "full")
