@@ -35,8 +35,8 @@ def run(config, seeds, device):
         raise ValueError("no rows")
     time.sleep(1.5 if (Path(__file__).parent / "slow").exists() else 0.02)
     values = [1 / 3, float("nan"), float("inf"), -float("inf"), 1e-9 / 3]
-    return [{"third": 100 / 3 + seed, "values": values, "source": os.environ.get("SELFGATED_CIFAR")}
-            for seed in seeds]
+    source = os.environ.get("SELFGATED_CIFAR")
+    return [{"third": 100 / 3 + seed, "on": device, "values": values, "source": source} for seed in seeds]
 """
 
 
@@ -62,6 +62,12 @@ def record(**options):
 
 def log(here):
     return (here / "log").read_text().split() if (here / "log").exists() else []
+
+
+def test_record_runs_on_the_device_that_it_names(here):
+    path = record(device="auto")
+    data = json.loads(path.read_text())
+    assert f"--device {data['rows'][0]['on']}" in data["meta"]["command"]
 
 
 def test_record_writes_rows_and_what_they_came_from(here):

@@ -169,7 +169,7 @@ def record(
             units,
             store=path,
             workers=workers,
-            device=device,
+            device=kind,
             progress=progress,
             version=version,
             max_seconds=max_seconds,
