@@ -17,3 +17,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name == "test_site.py":
             item.add_marker(pytest.mark.xdist_group("site"))
+
+
+@pytest.fixture
+def one_thread():
+    """One torch thread: the same bits on every machine, and no waiting for other workers."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
 from selfgated import cli, init, models, train
 from selfgated.data import load
@@ -19,12 +18,7 @@ from selfgated.train.run import Run
 SMALL = ["--depth", "2", "--width", "4", "--steps", "20", "--seeds", "0:3", "--device", "cpu"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run(*argv):

@@ -22,12 +22,7 @@ DIGITS = load("digits")
 OPTIONS = {"device": "cpu", "evaluate": False}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def build(kind="mlp", seeds=(0,), *, norm=None, act="silu", width=8, depth=3):
