@@ -206,7 +206,8 @@ class Store:
         try:
             self._lock = sqlite3.connect(path, timeout=0, isolation_level=None)
             self._lock.execute("PRAGMA journal_mode=MEMORY")  # leaves no second file beside the lock
-            self._lock.execute("BEGIN EXCLUSIVE")
+            # EXCLUSIVE takes two locks in turn: of two at once each could hold one, and both give up.
+            self._lock.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise StoreError(
