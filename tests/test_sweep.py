@@ -395,11 +395,14 @@ def test_store_in_use_by_another_process_is_a_clear_error(here):
 
 
 def test_store_is_had_by_the_first_while_a_second_is_still_asking(here):
-    with contextlib.closing(sqlite3.connect("store.sqlite.lock", isolation_level=None)) as second:
+    with contextlib.closing(sqlite3.connect(here / "store.sqlite.lock", isolation_level=None)) as second:
         second.execute("BEGIN")  # and a read lock, the first step of asking
         second.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        with sweep.Store("store.sqlite"), pytest.raises(sweep.StoreError, match="in use by another sweep"):
-            sweep.Store("store.sqlite")
+        with (
+            sweep.Store(here / "store.sqlite"),
+            pytest.raises(sweep.StoreError, match="in use by another sweep"),
+        ):
+            sweep.Store(here / "store.sqlite")
 
 
 def test_store_two_sweeps_at_once_store_every_row_once(here):
