@@ -13,9 +13,17 @@ NAMES ?=
 WORKERS ?=
 CIFAR ?=
 PORT ?= 8000
+COURSE ?= course
+ASSIGNMENT ?=
+STUDENT ?=
+SUBMITTED ?=
+FROM ?=
+DUE ?=
+MARKS ?=
 ARGS ?=
 
 PY := .venv/bin/python
+GRADING := $(PY) -m selfgated.grading --course "$(COURSE)"
 STAMP := .venv/.installed
 UNFINISHED := .venv/.unfinished
 SITE := _build/html/index.html
@@ -28,7 +36,7 @@ goal = $(or $(firstword $(MAKECMDGOALS)),book)
 require_supported = $(if $(filter $(supported),$(1)),,$(error Self-Gated needs Python 3.11 to 3.13; $(PYTHON) $(if \
 	$(1),is $(1),cannot be run). Name another with make $(goal) PYTHON=python3.12))
 
-.PHONY: help book serve lab test test-gpu notebooks results lint ulp constraints clean distclean
+.PHONY: help book serve lab test test-gpu notebooks exercises kit release collect grade marks feedback grades slides results lint ulp constraints clean distclean
 
 help:  ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +52,7 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab
 	$(PY) -m jupyterlab
 
 test: $(STAMP)  ## run the tests and doctests, then compare every notebook with its stored outputs
-	SELFGATED_DEVICE=cpu OMP_NUM_THREADS=1 $(PY) -m pytest tests src/selfgated --doctest-modules -n 2 --dist loadgroup
+	SELFGATED_DEVICE=cpu OMP_NUM_THREADS=1 $(PY) -m pytest tests src/selfgated --doctest-modules -n 2 --dist loadscope
 	$(PY) tools/check_notebooks.py $(if $(NOTEBOOK_LIMIT),--limit $(NOTEBOOK_LIMIT)) $(NB)
 
 test-gpu: $(STAMP)  ## rerun the training notebooks on CUDA, by their assertions
@@ -52,6 +60,34 @@ test-gpu: $(STAMP)  ## rerun the training notebooks on CUDA, by their assertions
 
 notebooks: $(STAMP)  ## re-execute and normalise the notebooks (NB=notebooks/02_swish.ipynb for one)
 	$(PY) tools/notebooks.py $(NB)
+
+exercises: $(STAMP)  ## write exercises/ from solutions/: what students get
+	$(PY) tools/exercises.py
+
+kit: $(STAMP)  ## a zip for students per assignment, in _build/kits (ASSIGNMENT=02_swish for one)
+	$(PY) tools/kit.py $(ASSIGNMENT)
+
+release: $(STAMP)  ## enter an assignment in the gradebook and make its kit (ASSIGNMENT= DUE="2027-03-01 23:59")
+	$(GRADING) release $(ASSIGNMENT) $(if $(DUE),--due "$(DUE)") $(ARGS)
+
+collect: $(STAMP)  ## take notebooks from an LMS's zip or folder (FROM= ASSIGNMENT=)
+	$(GRADING) collect "$(FROM)" $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT)) $(ARGS)
+
+grade: $(STAMP)  ## grade submissions in the sandbox (SUBMITTED=folder ASSIGNMENT= STUDENT= WORKERS=)
+	$(GRADING) grade $(if $(SUBMITTED),--submitted "$(SUBMITTED)") $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT)) \
+		$(if $(STUDENT),--student "$(STUDENT)") $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
+
+marks: $(STAMP)  ## enter marks of open questions, or write the table to fill in (MARKS=marks.csv)
+	$(GRADING) marks $(if $(MARKS),"$(MARKS)") $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT)) $(ARGS)
+
+feedback: $(STAMP)  ## write a feedback page for every graded submission (ASSIGNMENT= STUDENT=)
+	$(GRADING) feedback $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT)) $(if $(STUDENT),--student "$(STUDENT)") $(ARGS)
+
+grades: $(STAMP)  ## write grades.csv
+	$(GRADING) grades $(ARGS)
+
+slides: $(STAMP)  ## slides of each chapter, in _build/slides (NB=notebooks/02_swish.ipynb for one)
+	$(PY) tools/slides.py $(NB)
 
 results: $(STAMP)  ## record what the chapters plot (PROFILE=tiny|quick|full DEVICE=auto|cpu|cuda NAMES= WORKERS= CIFAR=)
 	$(PY) -m selfgated.experiments $(NAMES) --profile $(PROFILE) --device $(DEVICE) \

@@ -95,10 +95,13 @@ def test_notebook_is_normalised(path):
 
 def test_notebooks_are_all_collected():
     assert NAMES
-    listed = run_nbval("--collect-only", "-q", "-n0", *NAMES)
+    paths = nb.find_notebooks(folders=check_notebooks.FOLDERS)
+    names = [path.relative_to(nb.ROOT).as_posix() for path in paths]
+    listed = run_nbval("--collect-only", "-q", "-n0", *names)
     assert listed.returncode == 0, listed.stdout + listed.stderr
     collected = {line.split("::")[0] for line in listed.stdout.splitlines() if "::" in line}
-    found = [*nb.ROOT.glob("notebooks/**/*.ipynb"), *nb.ROOT.glob("solutions/**/*.ipynb")]
+    folders = ("notebooks", "solutions", "exercises")
+    found = [path for folder in folders for path in nb.ROOT.glob(f"{folder}/**/*.ipynb")]
     on_disk = {path.relative_to(nb.ROOT).as_posix() for path in found}
     assert collected == {name for name in on_disk if ".ipynb_checkpoints" not in name}
 
@@ -134,6 +137,19 @@ def test_nbval_fails_on_changed_number_only(tmp_path):
     ]
 
 
+def test_nbval_runs_an_exercise_without_outputs(tmp_path):
+    exercise = finished_notebook()
+    raising = new_code_cell("raise NotImplementedError", metadata={"tags": ["raises-exception"]})
+    exercise.cells += [raising, new_code_cell("print('not compared')")]
+    broken = nbformat.from_dict(exercise)
+    broken.cells.append(new_code_cell("raise NotImplementedError"))
+    paths = [save(exercise, tmp_path, "exercise.ipynb"), save(broken, tmp_path, "broken.ipynb")]
+    checked = run_nbval(f"--rootdir={tmp_path}", "-n0", "-rA", *paths, cwd=tmp_path)
+    verdicts = re.findall(r"^(PASSED|FAILED) (\w+)\.ipynb::Cell (\d)", checked.stdout, re.MULTILINE)
+    failed = [place for verdict, *place in verdicts if verdict == "FAILED"]
+    assert (len(verdicts), failed) == (7, [["broken", "3"]])
+
+
 def test_find_faults_names_missing_and_slow_notebooks():
     seconds = check_notebooks.Times().seconds
     seconds.update({"fast.ipynb": 59.0, "slow.ipynb": 61.0})
@@ -156,8 +172,11 @@ def test_find_notebooks_follows_git(tmp_path):
     subprocess.run(["git", "add", "notebooks/02_swish.ipynb"], cwd=tmp_path, check=True)
     expected = [tmp_path / "notebooks/02_swish.ipynb", tmp_path / "solutions/02_swish/made_up.ipynb"]
     assert nb.find_notebooks(tmp_path) == expected
+    given = [tmp_path / "exercises/made_up.ipynb", *expected]
+    assert nb.find_notebooks(tmp_path, check_notebooks.FOLDERS) == given
     (tmp_path / ".git").rename(tmp_path / "no_git")
     assert nb.find_notebooks(tmp_path) == expected
+    assert nb.find_notebooks(tmp_path, check_notebooks.FOLDERS) == given
 
 
 def test_read_notebook_gives_missing_ids_that_stay(tmp_path):

@@ -3,12 +3,9 @@
 Every check is a function that returns complaints. Each is shown broken pages (`*_finds_*`), then the book.
 """
 
-import fcntl
 import functools
 import http.server
-import importlib.util
 import json
-import os
 import re
 import shutil
 import threading
@@ -16,34 +13,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import build_book
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-SITE = ROOT / "_build" / "html"
-SOURCES = ["_config.yml", "_toc.yml", "index.md", "tools/build_book.py", "book/**/*", "notebooks/*.ipynb"]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 # The text inside these is not prose: a `$$` there is meant.
 NOT_PROSE = {"script", "style", "code", "pre", "math", "svg", "template"}
 RAW_FORMULA = re.compile(r"\$\$|\\\(|\\\[|\\begin\{|\\(?:frac|sigma|Phi|beta)\b")
-
-
-def load_builder():
-    """Import tools/build_book.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("build_book", ROOT / "tools" / "build_book.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Page(HTMLParser):
@@ -203,29 +181,6 @@ def browser_complaints(tab, base, name):
     return found
 
 
-def is_stale(root=ROOT):
-    """Return whether the site is missing, was built with warnings, or is older than one of its sources."""
-    stamp = root / "_build" / load_builder().STAMP
-    if not (stamp.is_file() and (root / "_build" / "html" / "index.html").is_file()):
-        return True
-    sources = [path for pattern in SOURCES for path in root.glob(pattern) if "__pycache__" not in path.parts]
-    return max(path.stat().st_mtime for path in sources) > stamp.stat().st_mtime
-
-
-@pytest.fixture(scope="session")
-def site():
-    """Return the folder of the site, built from the sources as they are now."""
-    SITE.parent.mkdir(exist_ok=True)
-    with open(SITE.parent / ".site.lock", "w") as lock:  # parallel test workers build it once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_stale():
-            builder = load_builder()
-            status, output = builder.build()
-            if status:
-                pytest.fail(f"the book does not build:\n{output[-4000:]}", pytrace=False)
-    return SITE
-
-
 @pytest.fixture(scope="session")
 def pages(site):
     """Return every page of the site, parsed, by its path."""
@@ -242,21 +197,6 @@ def pages(site):
 def files(site):
     """Return the paths of all files of the site."""
     return {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="session")
-def tab():
-    """Return one tab of one Chromium, for all pages."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if chromium is None:
-        pytest.skip(
-            f"no Chromium: none of {', '.join(CHROMIUM_NAMES)} is on the path, and CHROMIUM is not set"
-        )
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -353,18 +293,6 @@ def test_link_complaints_accepts_good(url):
     assert link_complaints("sub/a.html", pages, {*pages, "index.html"}) == []
 
 
-def test_is_stale_sees_missing_and_newer(tmp_path):
-    (tmp_path / "_toc.yml").write_text("root: index")
-    assert is_stale(tmp_path)
-    (tmp_path / "_build" / "html").mkdir(parents=True)
-    (tmp_path / "_build" / "html" / "index.html").touch()
-    assert is_stale(tmp_path)  # built, but with warnings
-    (tmp_path / "_build" / load_builder().STAMP).touch()
-    assert not is_stale(tmp_path)
-    os.utime(tmp_path / "_toc.yml", (2e9, 2e9))
-    assert is_stale(tmp_path)
-
-
 def test_browser_complaints_finds_each_failure(tab, tmp_path):
     other = serve(tmp_path)  # another origin, as a third party would be
     (tmp_path / "x.js").write_text("")
@@ -408,12 +336,10 @@ def small_book(tmp_path):
 def test_build_fails_on_broken_sources_each_time(small_book):
     text = "# Broken\n\nA formula $\\frac{1}{$ and {ref}`nothing` and {cite:t}`nobody1900`.\n"
     (small_book / "index.md").write_text(text)
-    builder = load_builder()
     for _ in range(2):  # the second build finds the cached pages of the first
-        status, output = builder.build(small_book)
+        status, output = build_book.build(small_book)
         assert status != 0
-        assert is_stale(small_book)
-        found = "\n".join(builder.complaints(output))
+        found = "\n".join(build_book.complaints(output))
         assert r"\frac{1}{" in found
         assert "nothing" in found
         assert "nobody1900" in found
@@ -452,7 +378,7 @@ def test_build_numbers_a_chapter_by_its_file_name(small_book):
         "format: jb-book\nroot: index\nchapters:\n- file: notebooks/07_title\n"
     )
     (small_book / "index.md").write_text("# Home\n")
-    status, output = load_builder().build(small_book)
+    status, output = build_book.build(small_book)
     assert status == 0, output[-2000:]
     page = Page((small_book / "_build" / "html" / "notebooks" / "07_title.html").read_text(encoding="utf-8"))
     prose = re.sub(r"\s+", " ", "".join(page.prose))

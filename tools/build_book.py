@@ -12,21 +12,32 @@ import sys
 import time
 from pathlib import Path
 
+from assignment_pages import write_pages
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
-STAMP = ".built"  # written only by a build without complaint; its time is the time of the site
 OPTIONS = ["-W", "-n", "--keep-going"]
 # Docutils and Sphinx write `place: WARNING: text`; a program that they call may write only the word.
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL):|[a-zA-Z]Warning:")
 
 
-def build(root=ROOT):
-    """Build the book in `root`. Return the status, 0 only without complaint, and all that was printed."""
-    stamp = root / "_build" / STAMP
-    stamp.unlink(missing_ok=True)
+def build(root=ROOT, output=None):
+    """Build the book in `root`. Return the status, 0 only without complaint, and all that was printed.
+
+    The site is written to `_build/html` below `output`, or below `root`.
+    """
+    write_pages(root)
+    output = output or root
     for leftover in ("html", ".doctrees"):
-        shutil.rmtree(root / "_build" / leftover, ignore_errors=True)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", root, *OPTIONS]
+        shutil.rmtree(output / "_build" / leftover, ignore_errors=True)
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        root,
+        "--path-output",
+        output,
+        *OPTIONS,
+    ]
     # A warning must be one line, and plain, to be found below.
     environment = os.environ | {"NO_COLOR": "1", "PYTHONUTF8": "1"}
     finished = subprocess.run(
@@ -39,7 +50,6 @@ def build(root=ROOT):
     )
     if finished.returncode or complaints(finished.stdout):
         return finished.returncode or 1, finished.stdout
-    stamp.touch()
     return 0, finished.stdout
 
 

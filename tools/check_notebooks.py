@@ -1,4 +1,8 @@
-"""Run every notebook and compare it with its stored outputs (nbval, strict); print the time of each."""
+"""Run every notebook and compare it with its stored outputs (nbval, strict); print the time of each.
+
+The exercises have no outputs to compare: their cells must run, or raise where they are tagged so. That the
+tags are right is tested in tests/test_exercises.py, since nbval accepts a tagged cell that does not raise.
+"""
 
 import argparse
 import os
@@ -8,8 +12,9 @@ from collections import Counter
 
 import pytest
 
-from notebooks import CELL_TIMEOUT, ENVIRONMENT, ROOT, chosen_notebooks
+from notebooks import CELL_TIMEOUT, ENVIRONMENT, ROOT, SOURCES, chosen_notebooks
 
+FOLDERS = (*SOURCES, "exercises")
 NBVAL = [
     "--nbval",
     "--nbval-current-env",
@@ -48,11 +53,12 @@ def find_faults(names, seconds, limit=None):
 
 def main():
     """Check the named notebooks, or all; exit 1 at a difference, or at one not run or too slow."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="all when none is named")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="most that one notebook may take")
     options = parser.parse_args()
-    names = [path.relative_to(ROOT).as_posix() for path in chosen_notebooks(options.notebooks)]
+    paths = chosen_notebooks(options.notebooks, FOLDERS)
+    names = [path.relative_to(ROOT).as_posix() for path in paths]
     if not names:
         print("no notebooks yet")
         return

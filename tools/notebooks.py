@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("notebooks", "solutions")
 AT_ONCE = 2
 CELL_TIMEOUT = 300
 MAX_BYTES = 1_000_000
@@ -32,7 +33,7 @@ ENVIRONMENT = {
 }
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
-KEPT_METADATA = {"html_meta", "mystnb", "substitutions"}
+KEPT_METADATA = {"html_meta", "mystnb", "selfgated", "substitutions"}
 DROPPED_CELL_METADATA = {
     "ExecuteTime",
     "collapsed",
@@ -47,23 +48,23 @@ ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,16}\b")
 CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def find_notebooks(root=ROOT):
-    """Notebooks below ``notebooks/`` and ``solutions/``: tracked by git, or new and not ignored."""
+def find_notebooks(root=ROOT, folders=SOURCES):
+    """Notebooks below these folders, the sources if none is named: tracked by git, or new and not ignored."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"]
-    patterns = ["notebooks/*.ipynb", "solutions/*.ipynb"]
+    patterns = [f"{folder}/*.ipynb" for folder in folders]
     try:
         listed = subprocess.run(
             [*command, *patterns], cwd=root, check=True, capture_output=True, text=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):  # a downloaded archive has no repository
-        found = {path for folder in ("notebooks", "solutions") for path in (root / folder).rglob("*.ipynb")}
+        found = {path for folder in folders for path in (root / folder).rglob("*.ipynb")}
         return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
     return sorted({root / name for name in listed.split("\0") if name and (root / name).exists()})
 
 
-def chosen_notebooks(names):
+def chosen_notebooks(names, folders=SOURCES):
     """Paths of the named notebooks, or of all; a name that is not a notebook here raises SystemExit."""
-    notebooks = find_notebooks()
+    notebooks = find_notebooks(folders=folders)
     if not names:
         return notebooks
     chosen = [Path(name).resolve() for name in names]

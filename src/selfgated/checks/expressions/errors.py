@@ -1,0 +1,9 @@
+"""Errors of formulas."""
+
+
+class ExpressionError(ValueError):
+    """A text that is no formula of the grammar; the message names the place and the choices."""
+
+
+class EvaluationError(ArithmeticError):
+    """A formula without a real value at a point, or whose value cannot be computed within the bounds."""
