@@ -64,9 +64,12 @@ def site(tmp_path_factory):
     return folder / "_build" / "html"
 
 
-@pytest.fixture(scope="session")
-def tab():
-    """Return one tab of one Chromium, for all pages."""
+@pytest.fixture(scope="module")
+def browser():
+    """Return one Chromium for a test file.
+
+    While it is open, playwright's event loop runs, and nothing else in this process can start one.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if chromium is None:
@@ -74,9 +77,15 @@ def tab():
             f"no Chromium: none of {', '.join(CHROMIUM_NAMES)} is on the path, and CHROMIUM is not set"
         )
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
-        browser.close()
+        launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    """Return one tab, for all pages of a test file."""
+    return browser.new_page(viewport={"width": 1280, "height": 900})
 
 
 @pytest.fixture

@@ -116,13 +116,17 @@ def test_every_honest_submission_gets_what_it_deserves(course, students):
         assert grades(course)[student]["auto"] == f"{sum(expected(item).values()):g}"
 
 
-def test_the_late_one_loses_a_share_and_an_extension_gives_it_back(course, students):
+def test_the_late_one_loses_a_share_and_an_extension_gives_it_back(course, students, capsys):
     late = list(students)[1]
     row = grades(course)[late]
     assert (row["late_days"], float(row["penalty"])) == ("2", pytest.approx(0.2 * float(row["auto"])))
     assert {row["penalty"] for name, row in grades(course).items() if name != late} == {"0"}
     course.extensions.write_text(f"student,assignment,due\n{late},{SLUG},2027-03-03 12:00 UTC\n")
     assert grades(course)[late]["penalty"] == "0"
+    assert "extensions.csv" not in capsys.readouterr().out
+    course.extensions.write_text(f"student,assignment,due\n{late}x,{SLUG},2027-03-03 12:00 UTC\n")
+    assert grades(course)[late]["penalty"] == row["penalty"]
+    assert f"extensions.csv: '{late}x' has not handed in {SLUG}" in capsys.readouterr().out
     course.extensions.write_text(f"student,assignment,due\n{late},{SLUG},whenever\n")
     assert grading(course.folder, "grades") == 2
 

@@ -4,7 +4,6 @@ import base64
 import itertools
 import os
 import re
-import shutil
 import struct
 import time
 import tracemalloc
@@ -21,17 +20,6 @@ from selfgated.grading.feedback.page import HERE
 from selfgated.grading.feedback.png import MAX_PIXELS, SIGNATURE, checked
 from selfgated.grading.feedback.text import cut, plain
 from selfgated.grading.verdict import Cell, Open, Part, Score, Verdict
-
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def chunk(kind, body):
@@ -599,20 +587,6 @@ def test_hostile_page_holds_only_known_elements(renderer):
     assert [a["href"] for a in document.of("a") if not a["href"].startswith("#p")] == []
     assert "1337" not in html
     html.encode("utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if chromium is None:
-        pytest.skip(
-            f"no Chromium: none of {', '.join(CHROMIUM_NAMES)} is on the path, and CHROMIUM is not set"
-        )
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield launched
-        launched.close()
 
 
 def events(browser, path, *, width=1280):

@@ -55,8 +55,8 @@ def points_table(assignments):
 
 
 def variants_table(assignment, outcomes):
-    """Table of what each variant of one assignment loses."""
-    lines = [f"### {plain(assignment.title)}", ""]
+    """Table of what each variant of one assignment loses, folded under the assignment's title."""
+    lines = [f":::{{dropdown}} {plain(assignment.title)}: {len(outcomes)} submissions"]
     lines += [row("problem", "submission", "loses", "of"), row("---", "---", "---:", "---:")]
     available = sum(cell.points for cell in assignment.tests)
     for variant, scores in outcomes:
@@ -70,7 +70,7 @@ def variants_table(assignment, outcomes):
         lines.append(
             row(problem, plain(variant.title), number(sum(lost.values())) if lost else "nothing", reach)
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, ":::"]) + "\n"
 
 
 def load_attacks():
@@ -83,9 +83,10 @@ def load_attacks():
 
 
 def attacks_table(rows):
-    """Table of the attacks: what each tries, the points it gets, and what happened."""
-    lines = [row("attack", "tries", "points", "what happened"), row(*["---"] * 4)]
-    return "\n".join(lines + [row(*map(plain, entries)) for entries in rows]) + "\n"
+    """Table of the attacks, folded: what each tries, the points it gets, and what happened."""
+    lines = [f":::{{dropdown}} {len(rows)} attacks"]
+    lines += [row("attack", "tries", "points", "what happened"), row(*["---"] * 4)]
+    return "\n".join([*lines, *(row(*map(plain, entries)) for entries in rows), ":::"]) + "\n"
 
 
 def attacks_rows():

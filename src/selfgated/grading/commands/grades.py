@@ -4,6 +4,8 @@ from selfgated.grading import batch
 from selfgated.grading.commands import common
 from selfgated.grading.console import say, table
 from selfgated.grading.gradebook import open_book, totals
+from selfgated.grading.late import read_extensions
+from selfgated.grading.names import shown
 from selfgated.grading.tables import write_table
 
 __all__ = ["add"]
@@ -26,6 +28,7 @@ def run(args):
         rule = common.late(args, book)
         rows = [_row(total) for total in totals(book, rule)]
     _mark_newer(args, rows)
+    _say_unused_extensions(args, rows)
     path, wide = args.course.folder / "grades.csv", args.course.folder / "grades_wide.csv"
     write_table(path, COLUMNS, rows)
     _write_wide(wide, rows)
@@ -73,6 +76,15 @@ def _mark_newer(args, rows):
         if row["status"] != "error" and batch.is_newer(args.course, student, slug):
             row["status"] = "not graded"
     rows.sort(key=lambda row: (row["student"], row["assignment"]))
+
+
+def _say_unused_extensions(args, rows):
+    """Name the lines of the table of extensions that belong to no submission: a name may be misspelt."""
+    known = {(row["student"], row["assignment"]) for row in rows if row["submitted"]}
+    for student, slug in sorted(
+        set(read_extensions(args.course.extensions, choices=common.choices(args))) - known
+    ):
+        say(f"{args.course.extensions.name}: {shown(student)} has not handed in {slug}, or is misspelt")
 
 
 def _write_wide(path, rows):
