@@ -392,7 +392,7 @@ def test_release_is_what_nbgrader_releases(slug):
     )
 
 
-@pytest.mark.parametrize("name", ["points.md", "variants.md"])
+@pytest.mark.parametrize("name", ["points.md", "variants.md", "times.md"])
 def test_tables_of_the_instructor_page_are_up_to_date(name):
     if not SLUGS:
         pytest.skip("no assignment yet")

@@ -321,7 +321,7 @@ def test_commands_say_in_one_line_what_is_wrong(tmp_path, capsys, arguments, mes
 
 def test_make_passes_on_what_it_is_given():
     def recipe(*arguments):
-        command = ["make", "--dry-run", "-o", ".venv/.installed", *arguments]
+        command = ["make", "--no-print-directory", "--dry-run", "-o", ".venv/.installed", *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os.environ)
         return " ".join(done.stdout.replace("\\\n", " ").split())
 

@@ -5,6 +5,7 @@ loses, computed by grading them all in this process; and what became of each att
 """
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -98,11 +99,27 @@ def attacks_rows():
         return attacks.table({path.stem: Verdict.load(path) for path in stored})
 
 
+def times_table():
+    """Table of how long grading took, from its record, with the machine."""
+    record = json.loads((ROOT / "results" / "grading.json").read_text(encoding="utf-8"))
+    keys = ("assignment", "submissions", "processes", "seconds")
+    lines = [row(*keys), row("---", *["---:"] * 3)]
+    lines += [
+        row(f"`{entry['assignment']}`", *(number(entry[key]) for key in keys[1:])) for entry in record["rows"]
+    ]
+    where = f"Recorded on {record['date']} with {record['device']}, Python {record['versions']['python']}."
+    return "\n".join([*lines, "", where]) + "\n"
+
+
 def tables(found):
     """Text of each table by file name, from `found`: (variant, scores) pairs by assignment."""
     assignments = {slug: Assignment.load(slug) for slug in found}
     variants = [variants_table(assignments[slug], outcomes) for slug, outcomes in found.items()]
-    return {"points.md": points_table(assignments.values()), "variants.md": "\n".join(variants)}
+    return {
+        "points.md": points_table(assignments.values()),
+        "variants.md": "\n".join(variants),
+        "times.md": times_table(),
+    }
 
 
 def main():
