@@ -1,9 +1,11 @@
 import json
+import os
 import re
 import subprocess
 import sys
 
 import check_notebooks
+import kernel_start
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -17,7 +19,8 @@ NAMES = [path.relative_to(nb.ROOT).as_posix() for path in NOTEBOOKS]
 def run_nbval(*arguments, cwd=nb.ROOT):
     options = [*check_notebooks.NBVAL, "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *options, *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(nb.ROOT / "tools")}  # where the plugin is
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def finished_notebook():
@@ -148,6 +151,31 @@ def test_nbval_runs_an_exercise_without_outputs(tmp_path):
     verdicts = re.findall(r"^(PASSED|FAILED) (\w+)\.ipynb::Cell (\d)", checked.stdout, re.MULTILINE)
     failed = [place for verdict, *place in verdicts if verdict == "FAILED"]
     assert (len(verdicts), failed) == (7, [["broken", "3"]])
+
+
+@pytest.mark.parametrize(
+    ("errors", "tries", "ends"),
+    [
+        (["Kernel died before replying to kernel_info"] * 2, 3, "ready"),
+        (["Kernel died before replying to kernel_info"] * 3, 3, "Kernel died"),
+        (["Kernel didn't respond in 60 seconds"], 1, "Kernel didn't"),
+    ],
+)
+def test_patient_starts_a_kernel_that_died_again(errors, tries, ends):
+    left, calls = list(errors), []
+
+    def start():
+        calls.append(1)
+        if left:
+            raise RuntimeError(left.pop())
+        return "ready"
+
+    if ends == "ready":
+        assert kernel_start.patient(start)() == "ready"
+    else:
+        with pytest.raises(RuntimeError, match=ends):
+            kernel_start.patient(start)()
+    assert len(calls) == tries
 
 
 def test_find_faults_names_missing_and_slow_notebooks():

@@ -21,6 +21,8 @@ NBVAL = [
     f"--nbval-sanitize-with={ROOT / 'tests' / 'sanitize.cfg'}",
     f"--nbval-cell-timeout={CELL_TIMEOUT}",
     f"--rootdir={ROOT}",
+    "-p",
+    "kernel_start",
 ]
 TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile"]
 
