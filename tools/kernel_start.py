@@ -1,7 +1,7 @@
 """Pytest plugin: a notebook's kernel that dies while it starts is started again.
 
-jupyter_client looks for five free ports, frees them, and tells the kernel to take them. Where two notebooks run
-at a time, one of the ports may be taken in between; the kernel then dies before its first reply.
+jupyter_client looks for five free ports, frees them, and tells the kernel to take them. Where two notebooks
+run at a time, one of the ports may be taken in between; the kernel then dies before its first reply.
 """
 
 import functools
