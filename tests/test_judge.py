@@ -10,7 +10,7 @@ from selfgated.grading import judge, mutation
 from selfgated.grading.assignment import Assignment, AssignmentError, Cell, Part, slugs
 from selfgated.grading.judge import close, expression, part, raises
 from selfgated.grading.mutation import Variant
-from selfgated.grading.student import LocalStudent, plain
+from selfgated.grading.student import LocalStudent, plain, returned
 
 ANSWER = '''def half(z):
     """Half of z."""
@@ -211,6 +211,16 @@ def test_call_changes_through_a_view_reach_the_caller():
     z = np.zeros((2, 3))
     proxy(lambda column: column.fill(1))(z[:, 1])
     assert z.tolist() == [[0, 1, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([1], {}), ({}, [1]), (np.zeros(2), [0, 0]), (np.zeros(2), None), ([1], 3)]
+)
+def test_returned_argument_of_another_kind_is_an_answer_error(before, after):
+    kept = repr(before)
+    with pytest.raises(AnswerError, match="f changed the kind of its input"):
+        returned(before, after, "f")
+    assert repr(before) == kept
 
 
 def test_call_changed_shape_of_an_input_is_an_answer_error():

@@ -41,23 +41,37 @@ def plain(value, what):
 def returned(before, after, name):
     """Write what the answer `name` did to a copy of an argument back into the caller's.
 
+    Parameters
+    ----------
+    before : list, dict, array or tensor
+        The caller's argument; anything else cannot be changed in place and is left.
+    after : any
+        The copy after the call. It may come from a process that lies.
+
     Raises
     ------
     AnswerError
-        If it changed the shape or the dtype.
+        If it changed the kind, the shape or the dtype.
     """
-    if isinstance(before, list):
+    kind = next((kind for kind in (list, dict, np.ndarray) if isinstance(before, kind)), None)
+    tensor = hasattr(before, "copy_")
+    if kind is None and not tensor:
+        return
+    if not (hasattr(after, "copy_") if tensor else isinstance(after, kind)):
+        raise AnswerError(f"{name} changed the kind of its input")
+    if kind is list:
         before[:] = after
-    elif isinstance(before, dict):
+        return
+    if kind is dict:
         before.clear()
         before.update(after)
-    elif isinstance(before, np.ndarray) or hasattr(before, "copy_"):
-        if before.shape != after.shape or before.dtype != after.dtype:
-            raise AnswerError(f"{name} changed the shape or the dtype of its input")
-        if isinstance(before, np.ndarray):
-            before[...] = after
-        else:
-            before.data.copy_(after)
+        return
+    if before.shape != after.shape or before.dtype != after.dtype:
+        raise AnswerError(f"{name} changed the shape or the dtype of its input")
+    if tensor:
+        before.data.copy_(after)
+    else:
+        before[...] = after
 
 
 def failure(name, error):
