@@ -20,7 +20,8 @@ CHROMIUM_FLAGS = [
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SELFGATED_DEVICE", "cpu")
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 
 # Files whose tests share something dear (the built site, graded assignments) run in one worker each group.

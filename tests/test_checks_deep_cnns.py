@@ -1,27 +1,17 @@
 """Self-checks of assignment 10: each typical mistake gets its sentence, right answers get none."""
 
 import math
-import re
 
 import numpy as np
 import pytest
+from complaints import complaints_of
 
 from selfgated import moments, statistics
 from selfgated.checks import deep_cnns as check
-from selfgated.checks.engine import CheckFailed
-from selfgated.grading import mutation
 from selfgated.grading.assignment import Assignment
 
-SLUG = "10_deep_cnns"
-ASSIGNMENT = Assignment.load(SLUG)
-NAMES = ASSIGNMENT.names
-
-
-def complaint(name, answer):
-    answer.__name__ = name
-    with pytest.raises(CheckFailed) as caught:
-        getattr(check, name)(answer)
-    return str(caught.value)
+ASSIGNMENT = Assignment.load("10_deep_cnns")
+complaint = complaints_of(check)
 
 
 @pytest.mark.parametrize(
@@ -241,23 +231,6 @@ def stepwise(p, *, top=1.0, monotone=np.maximum.accumulate, factors=None, back=T
 )
 def test_holm_mistake_gets_its_sentence(answer, words):
     assert words in complaint("holm", answer)
-
-
-def test_unfinished_answers_pass_through():
-    stubs = mutation.namespace_of(ASSIGNMENT, ASSIGNMENT.stubs)
-    for name in NAMES:
-        with pytest.raises(NotImplementedError):
-            getattr(check, name)(stubs[name])
-
-
-@pytest.mark.parametrize(
-    "variant", [v for v in mutation.variants(SLUG) if not v.lost], ids=lambda v: f"{v.cell}-{v.title}"
-)
-def test_right_variant_is_fine(variant):
-    answers = mutation.namespace_of(ASSIGNMENT, {variant.cell: variant.code})
-    for name in re.findall(r"^def (\w+)", variant.code, re.MULTILINE):
-        if name in NAMES:
-            assert getattr(check, name)(answers[name]) == f"{name}: fine"
 
 
 def test_model_answer_smallest_p_values():

@@ -246,6 +246,20 @@ def test_reference_earns_every_point_and_its_self_checks_are_content(slug):
     assert {cell: score.check for cell, score in scores.items() if score.check} == {}
 
 
+@every_test_cell
+def test_self_checks_of_unfinished_answers_let_them_say_so(slug, cell):
+    if slug is None:
+        pytest.skip("no assignment yet")
+    assignment = load(slug)
+    stubs = mutation.namespace_of(assignment, assignment.stubs)
+    exec(assignment.prelude, stubs)
+    checks = ast.parse(assignment.by_id[cell].visible).body
+    assert checks
+    for check in checks:  # in the notebook the first one ends the cell
+        with pytest.raises(NotImplementedError):
+            exec(ast.unparse(check), stubs)
+
+
 @assignments
 def test_untouched_stub_earns_nothing(slug):
     assignment = load(slug)

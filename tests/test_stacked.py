@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from selfgated import modules
+from selfgated.models import MLP
 from selfgated.stacked import StackedLinear, StackedSwish, extract, per_network, stack_act
 
 
@@ -115,6 +116,51 @@ def test_stack_act_leaves_what_has_no_state_and_rejects_other_parameters():
     assert stack_act(one, 1) is one
     with pytest.raises(ValueError, match=r"num_models=5 needs .* or Swish; PReLU has \['weight'\]"):
         stack_act(one, 5)
+
+
+class Scaled(nn.Module):
+    """An activation that holds K networks by itself."""
+
+    def __init__(self, num_models, parameter=True):
+        super().__init__()
+        self.num_models = num_models
+        self.scale = nn.Parameter(torch.arange(1.0, num_models + 1)) if parameter else None
+
+    def forward(self, z):
+        if self.scale is None:
+            return z.relu()
+        return z.relu() * (self.scale if self.num_models == 1 else self.scale.reshape(-1, 1, 1))
+
+
+@pytest.mark.parametrize("parameter", [True, False])
+@pytest.mark.parametrize("num_models", [1, 3])
+def test_stack_act_uses_what_holds_as_many_networks_as_it_is(num_models, parameter):
+    act = Scaled(num_models, parameter)
+    assert stack_act(act, num_models) is act
+    other = 4 - num_models
+    with pytest.raises(ValueError, match=f"num_models={other} cannot use Scaled of {num_models} networks"):
+        stack_act(act, other)
+    swish = StackedSwish(num_models, modules.Swish())
+    assert stack_act(swish, num_models) is swish
+    with pytest.raises(
+        ValueError, match=f"num_models={other} cannot use StackedSwish of {num_models} networks"
+    ):
+        stack_act(swish, other)
+
+
+def test_a_network_with_an_activation_that_holds_all_networks_and_grad():
+    model = MLP(3, 2, width=4, depth=2, act_layer=lambda: Scaled(3), num_models=3).double()
+    x = randn(6, 3)
+    outputs = model(x)
+    outputs[1].square().sum().backward()
+    for k in range(3):
+        one = MLP(3, 2, width=4, depth=2, act_layer=lambda: Scaled(1)).double()
+        one.load_state_dict(extract(model.state_dict(), k, 3))
+        torch.testing.assert_close(one(x), outputs[k], rtol=1e-13, atol=1e-14)
+    touched = model.blocks[0].act.scale.grad != 0
+    assert touched.tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="num_models=2 cannot use Scaled of 3 networks"):
+        MLP(3, 2, depth=1, act_layer=lambda: Scaled(3), num_models=2)
 
 
 def test_per_network_is_a_view():

@@ -150,8 +150,9 @@ def stack_act(act, num_models):
     Parameters
     ----------
     act : nn.Module
-        Elementwise. Without parameters and floating-point buffers it serves K networks as it is; a
-        `selfgated.modules.Swish` becomes a `StackedSwish`.
+        Elementwise. Without parameters and floating-point buffers it serves K networks as it is, and so does
+        one that holds K networks itself, as its ``num_models`` says; a `selfgated.modules.Swish` becomes a
+        `StackedSwish`.
     num_models : int
         K.
 
@@ -162,11 +163,14 @@ def stack_act(act, num_models):
     Raises
     ------
     ValueError
-        If `act` has other parameters and K > 1.
+        If `act` has other parameters and K > 1, or holds another number of networks than K.
     """
+    holds = getattr(act, "num_models", None)
+    if holds not in (None, num_models):
+        raise ValueError(f"num_models={num_models} cannot use {type(act).__name__} of {holds} networks")
     names = [name for name, _ in act.named_parameters()]
     names += [name for name, buffer in act.named_buffers() if buffer.is_floating_point()]
-    if num_models == 1 or not names:
+    if num_models in (1, holds) or not names:
         return act
     if isinstance(act, modules.Swish):
         return StackedSwish(num_models, act)

@@ -1,7 +1,7 @@
-"""The ``selfgated`` command: look up an activation, get data, train, sweep, audit, check an installation.
+"""The ``selfgated`` command: look up an activation, get data, train, sweep, search, audit, check the rest.
 
-Each command has a file of its own here, with ``add(commands)``: it adds the command's parser and sets its
-``run``, a function of the parsed arguments that returns the exit code.
+Each command has a file or a folder of its own here, with ``add(commands)``: it adds the command's parser and
+sets its ``run``, a function of the parsed arguments that returns the exit code.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from selfgated import __version__
 
 __all__ = ["main"]
 
-COMMANDS = ("act", "audit", "data", "doctor", "sweep", "train")
+COMMANDS = ("act", "audit", "data", "doctor", "search", "sweep", "train")
 
 
 class Parser(argparse.ArgumentParser):

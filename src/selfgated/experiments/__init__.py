@@ -23,6 +23,10 @@ NAMES = (
     "recurrent_networks",
     "learned_beta",
     "gated_transformers",
+    "activation_search",
+    "search_strategies",
+    "two_core_search",
+    "search_generalisation",
 )
 PROFILES = ("tiny", "quick", "full")
 CIFAR_VARIABLE = "SELFGATED_CIFAR"

@@ -12,14 +12,17 @@ from selfgated.plotting.networks import (
     intervals,
     training_curves,
 )
+from selfgated.plotting.search import best_so_far, gallery, unary_pairs, winners_curse
 from selfgated.plotting.style import save, use_style
 
 __all__ = [
     "BINS",
+    "best_so_far",
     "curves",
     "depth_profile",
     "difference",
     "error_plot",
+    "gallery",
     "heatmap",
     "histograms",
     "intervals",
@@ -28,5 +31,7 @@ __all__ = [
     "steps",
     "swish_family",
     "training_curves",
+    "unary_pairs",
     "use_style",
+    "winners_curse",
 ]

@@ -1,7 +1,9 @@
 """Errors of formulas."""
 
+from selfgated.formulas import FormulaError
 
-class ExpressionError(ValueError):
+
+class ExpressionError(FormulaError):
     """A text that is no formula of the grammar; the message names the place and the choices."""
 
 
