@@ -387,3 +387,13 @@ def test_help_names_every_strategy_and_shows_examples_that_parse():
     named = re.search(r"--strategy NAME search: ([\w, ]+);", text)[1]
     assert sorted(re.findall(r"\w+", named.replace(" or ", " "))) == sorted(strategies.NAMES)
     assert out.count("  selfgated search --") == 4
+
+
+def test_score_names_the_expression_that_is_wrong_among_several():
+    code, out, err = run("--score", "x*sigmoid(x)", "x.y", "max(x, 0)")
+    assert (code, out) == (2, "")
+    assert err == "selfgated: in 'x.y': unexpected '.' at character 2\n"
+    code, _, err = run("--score", "x", "y" * 3000)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "'" + "y" * 37 + "...'" in err
+    assert "3,000 characters" in err

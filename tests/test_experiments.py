@@ -257,8 +257,12 @@ def test_experiment_has_units_for_every_profile_and_a_budget(name):
 def test_budgets_of_all_experiments_together():
     modules = [experiments.module(name) for name in experiments.NAMES]
     assert sum(module.BUDGET["tiny"] for module in modules) <= 120
-    assert sum(module.BUDGET["full"] for module in modules) <= 25 * 60
     assert max(module.BUDGET["full"] for module in modules) < 8 * 60
+    # A GPU may be had for half an hour at a time: once for the chapters on networks, once for the search.
+    search = [module.BUDGET["full"] for module in modules if "search" in module.__name__]
+    assert len(search) == 4
+    assert sum(search) <= 25 * 60
+    assert sum(module.BUDGET["full"] for module in modules) - sum(search) <= 25 * 60
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)

@@ -22,10 +22,11 @@ def test_summary_is_what_loops_over_the_history_give(table):
     choices = [space.choice(int(i)) for i in rng.integers(space.size, size=230)]
     choices[50:60] = choices[:10]
     history = History(choices, table.scores(choices, 1))
-    found = experiment.summary(history, table, (20, 100, 230), repeat=1)
+    checkpoints = (20, 100, len(set(choices)), 230)
+    found = experiment.summary(history, table, checkpoints, repeat=1)
     reward = [table.accuracy[1, table.row(choice)] for choice in choices]
     truth = [np.mean([table.accuracy[r, table.row(choice)] for r in (0, 2)]) for choice in choices]
-    for place, count in enumerate((20, 100, 230)):
+    for place, count in enumerate(checkpoints):
         best = max(range(count), key=lambda at: reward[at])
         assert found["best_reward"][place] == reward[best]
         assert found["best_truth"][place] == pytest.approx(truth[best], rel=1e-12)
@@ -35,8 +36,8 @@ def test_summary_is_what_loops_over_the_history_give(table):
         best = max(range(children[0] + 1), key=lambda at: reward[at]) if children else None
         assert found["child_reward"][place] == (reward[best] if children else None)
         assert found["child_truth"][place] == (pytest.approx(truth[best], rel=1e-12) if children else None)
-    assert [value is None for value in found["child_truth"]] == [False, False, True]
-    assert found["functions"][2] < found["distinct"][2] < 230
+    assert [value is None for value in found["child_truth"]] == [False, False, False, True]
+    assert found["functions"][3] < found["distinct"][3] < 230
     np.testing.assert_allclose(
         found["mean_reward"], [np.mean(reward[30:130]), np.mean(reward[130:])], rtol=1e-12
     )

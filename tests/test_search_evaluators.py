@@ -71,15 +71,16 @@ def test_call_is_the_mean_score_over_the_seeds(store):
 
 
 def test_score_does_not_depend_on_the_batch_and_stored_ones_serve_another(store, trained, tmp_path):
-    choices = members(12, 2)
-    together = LiveEvaluator(search.Space(2), store=store, **CHEAP)(choices)
-    assert [len(texts) for _, texts in trained] == [12]
-    other = LiveEvaluator(search.Space(2), store=tmp_path / "other.sqlite", **CHEAP)
-    apart = np.concatenate([other(choices[start : start + 5]) for start in range(0, 12, 5)])
-    np.testing.assert_array_equal(apart, together)
+    choices = members(13, 1)
+    together = LiveEvaluator(search.Space(), store=store, **CHEAP)(choices)
+    assert [len(texts) for _, texts in trained] == [13]
+    other = LiveEvaluator(search.Space(), store=tmp_path / "other.sqlite", **CHEAP)
+    parts = [choices[:5], choices[5:8], *([choice] for choice in choices[8:])]
+    np.testing.assert_array_equal(np.concatenate([other(part) for part in parts]), together)
+    assert rows(tmp_path / "other.sqlite") == rows(store)  # their losses too
     trained.clear()
-    again = LiveEvaluator(search.Space(2), store=store, **CHEAP)
-    new = members(14, 2)[12:]
+    again = LiveEvaluator(search.Space(), store=store, **CHEAP)
+    new = members(15, 1)[13:]
     mixed = again([*new, *choices[::-1]])
     np.testing.assert_array_equal(mixed[2:], together[::-1])
     assert [len(texts) for _, texts in trained] == [2]
@@ -305,6 +306,7 @@ try:
         search.Space(2), store="ray.sqlite", seeds=(0, 1), engine="ray", address=cluster.address, workers=2,
         steps=12, width=8, depth=2, device="cpu",
     )
+    evaluate(choices[:2])  # each batch is a connection of its own
     print(json.dumps(evaluate.accuracies(choices).tolist()))
 finally:
     ray.shutdown()
@@ -322,7 +324,7 @@ def cluster_environment():
         yield os.environ | {
             MARK: word,
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_raylet_start_wait_time_s": "60",
+            "RAY_raylet_start_wait_time_s": "150",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_TMPDIR": folder,
         }
@@ -332,7 +334,7 @@ def cluster_environment():
                 process.kill()
 
 
-def test_scores_of_a_ray_cluster_are_those_of_this_machine(tmp_path, store, cluster_environment):
+def test_scores_of_a_ray_cluster_are_those_of_this_machine(tmp_path, store, cluster_environment, monkeypatch):
     pytest.importorskip("ray", reason="the extra selfgated[ray] is not installed")
     choices = members(6, 2, seed=1)
     done = subprocess.run(
@@ -341,11 +343,14 @@ def test_scores_of_a_ray_cluster_are_those_of_this_machine(tmp_path, store, clus
         env=cluster_environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     here = LiveEvaluator(search.Space(2), store=store, seeds=(0, 1), **CHEAP)
     found = json.loads(done.stdout.splitlines()[-1])
+    monkeypatch.setattr(evaluators, "BLOCK", 1)  # the same units as on two workers
+    here(choices[:2])
+    monkeypatch.setattr(evaluators, "BLOCK", 2)
     np.testing.assert_array_equal(found, here.accuracies(choices))
     assert rows(tmp_path / "ray.sqlite") == rows(store)

@@ -130,7 +130,7 @@ def table(tmp_path, monkeypatch):
         | {"loss": [0.0] * len(index), "diverged_at": [-1] * len(index)}
         for seed in (0, 1)
     ]
-    monkeypatch.setattr(experiment, "load", lambda name: recording.Record({}, tuple(rows)))
+    monkeypatch.setattr(experiment, "load", lambda *_: recording.Record({}, tuple(rows)))
     return search.Table.from_rows(rows)
 
 

@@ -273,7 +273,7 @@ def test_trends_names_and_parts(table, found):
 def test_trends_bad_input_is_named(found):
     with pytest.raises(ValueError, match=r"scores have shape \(3,\), the features are of 4040 functions"):
         trends(found, np.zeros(3))
-    with pytest.raises(ValueError, match="top must be from 1 to 3738, got 4000"):
+    with pytest.raises(ValueError, match="top must be from 1 to 3740, got 4000"):
         trends(found, np.zeros(len(found)), top=4000)
 
 

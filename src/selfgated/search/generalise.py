@@ -1,9 +1,10 @@
 """Does a ranking survive? Choosing the best functions of a table, and comparing them in other settings.
 
 Scores of F functions from S paired seeds are a matrix (S, F): in one row all functions start from the same
-random numbers. Nothing here trains: numbers go in, intervals come out.
+random numbers. Nothing here trains: recorded numbers go in, intervals come out.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,14 @@ __all__ = [
     "Contrast",
     "Correlation",
     "Difference",
+    "Setting",
     "agreement",
     "best_rates",
     "ceiling",
     "contrasts",
     "difference",
     "ranks",
+    "setting",
     "spearman",
     "top",
 ]
@@ -332,6 +335,102 @@ def difference(first, second, *, seed=0, resamples=RESAMPLES, confidence=0.95):
     ]
     low, high = np.quantile(drawn[0] - drawn[1], [(1 - confidence) / 2, (1 + confidence) / 2])
     return Difference(float(first.mean() - second.mean()), float(low), float(high))
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The scores of one setting, at each function's better learning rate.
+
+    Attributes
+    ----------
+    name : str
+    functions : tuple of str, length F
+        Texts.
+    groups : tuple of tuple of str, length F
+        See `experiments.search_generalisation.candidates`.
+    seeds : tuple of int, length S
+    accuracy : ndarray, (S, F)
+        On test images; that of chance for a network that diverged.
+    diverged : ndarray of bool, (S, F)
+    lr : ndarray, (F,)
+        nan for the child network, which has one rate.
+    """
+
+    name: str
+    functions: tuple
+    groups: tuple
+    seeds: tuple
+    accuracy: np.ndarray
+    diverged: np.ndarray
+    lr: np.ndarray
+
+    @property
+    def mean(self):
+        """Mean accuracy over the seeds, (F,)."""
+        return self.accuracy.mean(axis=0)
+
+    def members(self, group):
+        """Positions of the functions of a group; ValueError if there are none."""
+        found = np.array([k for k, groups in enumerate(self.groups) if group in groups], dtype=int)
+        if not found.size:
+            choices = sorted({g for groups in self.groups for g in groups})
+            raise ValueError(f"no function is in group {group!r}; choose from {choices}")
+        return found
+
+    def scores(self, functions):
+        """Accuracies (S, len(functions)) of functions, by their texts."""
+        unknown = [text for text in functions if text not in self.functions]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} was not trained in setting {self.name!r}")
+        return self.accuracy[:, [self.functions.index(text) for text in functions]]
+
+
+def setting(found, name):
+    """Gather one setting of a record of `experiments.search_generalisation`.
+
+    For each function the learning rate counts whose mean accuracy on validation images is highest; the test
+    images play no part in that.
+
+    Parameters
+    ----------
+    found : record.Record
+    name : str
+        One of the settings of the profile.
+
+    Returns
+    -------
+    Setting
+
+    Raises
+    ------
+    ValueError
+        For an unknown setting, or if rows are missing.
+    """
+    rows = found.select(setting=name)
+    rates = sorted({row.get("lr", np.nan) for row in rows})
+    seeds = tuple(sorted({row["seed"] for row in rows}))
+    groups = {t: tuple(g) for row in rows for t, g in zip(row["functions"], row["groups"], strict=True)}
+    functions = tuple(groups)
+    shape = (len(rates), len(seeds), len(functions))
+    accuracy, validation = np.full(shape, np.nan), np.full(shape, np.nan)
+    diverged = np.zeros(shape, dtype=bool)
+    for row in rows:
+        at = rates.index(row["lr"]) if "lr" in row else 0
+        cells = at, seeds.index(row["seed"]), [functions.index(text) for text in row["functions"]]
+        accuracy[cells] = row["accuracy"]
+        validation[cells] = row.get("validation", row["accuracy"])
+        diverged[cells] = np.array(row["diverged_at"]) >= 0
+    best = best_rates(validation)
+    chosen = (best, slice(None), np.arange(len(functions)))
+    return Setting(
+        name,
+        functions,
+        tuple(groups.values()),
+        seeds,
+        accuracy[chosen].T,
+        diverged[chosen].T,
+        np.array(rates)[best],
+    )
 
 
 def _scores(what, values, dims):

@@ -48,8 +48,8 @@ def locate(expression):
 
     Examples
     --------
-    >>> Space(1).expression(Space(1).choice(locate("sigmoid(x)*x")))
-    Expression('x*sigmoid(x)')
+    >>> Space(1).expression(Space(1).choice(locate("x*sigmoid(x)")))
+    Expression('sigmoid(x)*x')
     >>> locate("atan(x)^2 - x") is None  # takes two core units
     True
     """

@@ -89,7 +89,15 @@ def _score(args):
     from selfgated.search import parse
     from selfgated.train import resolve_device
 
-    expressions = [parse(text) for text in args.score]
+    expressions = []
+    for text in args.score:
+        try:
+            expressions.append(parse(text))
+        except ValueError as error:
+            if len(args.score) == 1:
+                raise
+            shown = text if len(text) <= 40 else text[:37] + "..."
+            raise ValueError(f"in {shown!r}: {error}") from error
     device = str(resolve_device(args.device))
     report = scores.score(expressions, seeds=seeds, steps=args.steps, gain=args.gain, device=device)
     return report, scores.score_lines(report)
