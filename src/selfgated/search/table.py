@@ -1,6 +1,6 @@
 """The recorded table: the score of every function of one core unit, several times over.
 
-A table answers in a microsecond what a child network answers in a tenth of a second, so strategies can be
+A table answers in microseconds what a child network answers in hundredths of a second, so strategies can be
 compared over many runs. It holds repeats, so it also tells how much of a score is noise.
 """
 
